@@ -1,0 +1,73 @@
+// The certificate for TLS: the configured files, or an ECDSA P-256 one made once into the data folder.
+// Promise: a pair that does not work is refused with a sentence, and never takes the place of one that does.
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { codeOf, messageOf, OperatorError } from './fault.js';
+
+export interface CertificateFiles {
+  cert: string;
+  key: string;
+}
+
+const VALID_DAYS = 3650;
+
+/** The configured files, or those in `dataDir`, made when they are missing. */
+export async function certificateFiles(
+  configured: { cert: string | null; key: string | null },
+  dataDir: string,
+  hostname: string,
+) {
+  if (configured.cert && configured.key) return { cert: configured.cert, key: configured.key };
+  const files: CertificateFiles = { cert: join(dataDir, 'tls', 'cert.pem'), key: join(dataDir, 'tls', 'key.pem') };
+  if (!existsSync(files.cert) || !existsSync(files.key)) await makeCertificate(files, join(dataDir, 'tls'), hostname);
+  return files;
+}
+
+async function makeCertificate(files: CertificateFiles, folder: string, hostname: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Loaded here only: its memory is not wanted in every process.
+  const { generate } = await import('selfsigned');
+  const notAfterDate = new Date(Date.now() + VALID_DAYS * 86_400_000);
+  const altNames = [...new Set([hostname, 'localhost'])].map((value) => ({ type: 2 as const, value }));
+  const pair = await generate([{ name: 'commonName', value: hostname.slice(0, 64) }], {
+    ...{ keyType: 'ec', curve: 'P-256', algorithm: 'sha256', notAfterDate },
+    extensions: [{ name: 'subjectAltName', altNames: [...altNames, { type: 7, ip: '127.0.0.1' }] }],
+  });
+  for (const [file, text, mode] of [
+    [files.key, pair.private, 0o600],
+    [files.cert, pair.cert, 0o644],
+  ] as const) {
+    writeFileSync(`${file}.new`, text, { mode });
+    chmodSync(`${file}.new`, mode);
+    renameSync(`${file}.new`, file);
+  }
+}
+
+/**
+ * A context of the pair in `files`: TLS 1.2 and 1.3, forward secrecy only. @param ticketKeys 48 octets that all
+ * processes share, so that a client resumes its TLS session with any of them.
+ * @throws OperatorError that names the setting and the fault
+ */
+export function secureContext(files: CertificateFiles, ticketKeys: Buffer): SecureContext {
+  const cert = readPem(files.cert, 'tls.cert');
+  const key = readPem(files.key, 'tls.key');
+  try {
+    return createSecureContext({
+      ...{ cert, key, ticketKeys, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionIdContext: 'postern' },
+      ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20',
+    });
+  } catch (error) {
+    throw new OperatorError(
+      `tls.cert and tls.key: ${files.cert} and ${files.key} are not a usable pair: ${messageOf(error)}`,
+    );
+  }
+}
+
+function readPem(file: string, setting: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new OperatorError(`${setting}: cannot read ${file} (${codeOf(error) || messageOf(error)})`);
+  }
+}
