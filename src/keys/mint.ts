@@ -1,0 +1,65 @@
+// Makes a key. Its text exists in the answer of `mint` and nowhere else.
+import type { Clock } from '../base/clock.js';
+import { OperatorError } from '../base/fault.js';
+import { maskKeys } from '../base/mask.js';
+import type { Random } from '../base/ids.js';
+import { hashKey } from './pepper.js';
+import type { Restrictions } from './policy.js';
+import type { KeyRecord } from './record.js';
+import { FULL_ACCESS, unknownScopes } from './scopes.js';
+import { makeKey } from './shape.js';
+import type { KeyStore } from './store.js';
+
+export interface MintRequest {
+  /** 1 to 100 characters, need not be unique. */
+  name: string;
+  /** Empty or absent: full access. */
+  scopes?: string[];
+  restrictions?: Restrictions;
+}
+
+export interface Minted {
+  /** The key itself: show it once, keep it nowhere. */
+  text: string;
+  record: KeyRecord;
+}
+
+/** @throws OperatorError for an unusable name or scope, StoreUnavailable. */
+export async function mint(
+  store: KeyStore,
+  settings: { prefix: string; pepper: string },
+  { clock, random }: { clock: Clock; random: Random },
+  request: MintRequest,
+): Promise<Minted> {
+  const { id, text } = makeKey(settings.prefix, random);
+  const record: KeyRecord = {
+    id,
+    name: checkName(request.name),
+    hash: hashKey(settings.pepper, text),
+    scopes: request.scopes?.length ? checkScopes(request.scopes) : [FULL_ACCESS],
+    restrictions: request.restrictions ?? {},
+    createdAt: clock.now(),
+    generation: 0,
+    revokedAt: 0,
+    lastUsedAt: 0,
+    lastUsedFrom: '',
+  };
+  await store.insert(record);
+  return { text, record };
+}
+
+/** @throws OperatorError */
+export function checkName(name: string): string {
+  if (name.trim() === '' || name.length > 100 || /[\u0000-\u001F\u007F]/.test(name)) {
+    throw new OperatorError('a key needs a name of 1 to 100 printable characters');
+  }
+  if (maskKeys(name) !== name) throw new OperatorError('a name is stored and shown: it must not contain a key');
+  return name;
+}
+
+/** @throws OperatorError that names the unknown ones. */
+export function checkScopes(scopes: string[]): string[] {
+  const unknown = unknownScopes(scopes);
+  if (unknown.length) throw new OperatorError(`unknown scope: ${unknown.join(', ')} (see docs/scopes.md)`);
+  return [...new Set(scopes)];
+}

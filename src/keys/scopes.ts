@@ -1,0 +1,23 @@
+// What a key may do. A key made without scopes has full access, written as '*', so that it also covers scopes
+// that later versions add; every other key holds exactly the names it was given.
+import { knownScopes } from './known-scopes.js';
+
+export const FULL_ACCESS = '*';
+
+/** SendGrid sets these itself, they cannot be asked for; billing never shares a key with anything else. */
+const NOT_IN_FULL_ACCESS = /^(2fa_|sender_verification_|billing\.|validations\.)/;
+
+/** Whether `scopes` allow `scope`. */
+export function allows(scopes: readonly string[], scope: string): boolean {
+  return scopes.includes(scope) || (scopes.includes(FULL_ACCESS) && !NOT_IN_FULL_ACCESS.test(scope));
+}
+
+/** The names behind a set of scopes, in alphabetical order. */
+export function expandScopes(scopes: readonly string[]): string[] {
+  return [...knownScopes].filter((scope) => allows(scopes, scope)).sort();
+}
+
+/** The names among `scopes` that nobody knows. */
+export function unknownScopes(scopes: readonly string[]): string[] {
+  return scopes.filter((scope) => scope !== FULL_ACCESS && !knownScopes.has(scope));
+}
