@@ -1,0 +1,60 @@
+// How many messages a key may still send: a rate (any window) and a quota (fixed periods), counted in Redis so that
+// all processes and restarts share the count. Only keys with such a restriction cost a round trip.
+import type { Principal } from '../authenticate/principal.js';
+import type { Clock } from '../base/clock.js';
+import { throwStoreFault, type RedisClient } from '../base/redis.js';
+import { refuse, type Refusal } from '../message/refusal.js';
+
+/**
+ * One step for both limits: nothing is counted unless both have room.
+ * KEYS: rate, quota. ARGV: now ms, take (0 or 1), rate messages, rate ms, quota messages, quota ms (0 = no limit).
+ * Returns {which, wait ms}: which is 0 for room, 1 for the rate, 2 for the quota.
+ * The rate is a GCRA: KEYS[1] holds the theoretical arrival time; a burst of all messages of the window may come at once.
+ */
+const TAKE = `#!lua flags=allow-oom
+local now, take = tonumber(ARGV[1]), tonumber(ARGV[2])
+local rate, rateMs, quota, quotaMs = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local arrival
+if rate > 0 then
+  local interval = rateMs / rate
+  arrival = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + interval
+  local wait = arrival - now - rateMs
+  if wait > 0.5 then return {1, math.ceil(wait)} end
+end
+if quota > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) >= quota then
+  return {2, math.max(1, redis.call('PTTL', KEYS[2]))}
+end
+if take == 1 then
+  if rate > 0 then redis.call('SET', KEYS[1], string.format('%.3f', arrival), 'PX', math.ceil(arrival - now) + 1) end
+  if quota > 0 and redis.call('INCR', KEYS[2]) == 1 then redis.call('PEXPIRE', KEYS[2], quotaMs) end
+end
+return {0, 0}`;
+
+export class Allowances {
+  constructor(
+    private readonly redis: RedisClient,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Whether there is room, without using it: for MAIL, where a client can be told early. */
+  look(principal: Principal): Promise<Refusal | undefined> {
+    return this.#ask(principal, 0);
+  }
+
+  /** Uses the room for one message. */
+  take(principal: Principal): Promise<Refusal | undefined> {
+    return this.#ask(principal, 1);
+  }
+
+  async #ask(principal: Principal, take: 0 | 1): Promise<Refusal | undefined> {
+    const { rate, quota } = principal.restrictions;
+    if (!rate && !quota) return undefined;
+    const keys = ['rate', 'quota'].map((kind) => `postern:{limit:${principal.keyId}}:${kind}`);
+    const limits = [rate, quota].flatMap((limit) => [limit?.messages ?? 0, (limit?.seconds ?? 0) * 1000]);
+    const [which, waitMs] = (await this.redis
+      .eval(TAKE, 2, ...keys, this.clock.now(), take, ...limits)
+      .catch(throwStoreFault)) as [number, number];
+    if (which === 0) return undefined;
+    return refuse(which === 1 ? 'rate-limited' : 'quota-exhausted', { seconds: Math.ceil(waitMs / 1000) });
+  }
+}
