@@ -1,0 +1,106 @@
+// The spool on Redis Streams: `spool.ts` says what it promises, `transitions.ts` is how.
+import type { Clock } from '../base/clock.js';
+import type { RedisClient } from '../base/redis.js';
+import { RedisSource, type Token } from './redis-source.js';
+import { RedisWriter } from './redis-writer.js';
+import { Script } from './script.js';
+import { Shard } from './shard.js';
+import type { ClaimSource, Damage, Lease, Settlement, Spool, SpoolWriter } from './spool.js';
+import { RELEASE, RENEW, SETTLE } from './transitions.js';
+
+export interface SpoolSettings {
+  shards: number;
+  leaseSeconds: number;
+  /** Bounds on what is kept of ended messages. */
+  keepHours: number;
+  maxDone: number;
+  maxCaptured: number;
+  maxCapturedBytes: number;
+}
+
+const settle = new Script(SETTLE);
+const release = new Script(RELEASE);
+const renew = new Script(RENEW);
+
+export class RedisSpool implements Spool {
+  readonly #shards: Shard[];
+  readonly #sources = new Map<Shard, RedisSource>();
+  #turn = 0;
+
+  /**
+   * @param redis for everything that answers at once.
+   * @param blocking makes a connection for waiting, one a shard; called only when claims are wanted.
+   * @param consumer names this process to the others; no other may ever have the same.
+   */
+  constructor(
+    private readonly redis: RedisClient,
+    private readonly blocking: (shard: number) => RedisClient,
+    private readonly consumer: string,
+    private readonly settings: SpoolSettings,
+    private readonly clock: Clock,
+    private readonly onDamaged: (damage: Damage) => void,
+  ) {
+    this.#shards = Array.from({ length: settings.shards }, (_none, number) => new Shard(number));
+  }
+
+  begin(id: string): SpoolWriter {
+    this.#turn = (this.#turn + 1) % this.#shards.length;
+    return new RedisWriter(this.redis, this.#shards[this.#turn]!, id);
+  }
+
+  sources(): ClaimSource[] {
+    return this.#shards.map((shard) => this.#source(shard));
+  }
+
+  async settle(lease: Lease, settlement: Settlement): Promise<boolean> {
+    const { shard, sid, deliveries } = lease.token as Token;
+    const { settings } = this;
+    const { report } = settlement;
+    const fields = settlement.recipients.flatMap(({ index, status }) => [`r:${index}`, JSON.stringify(status)]);
+    const result = await settle.run(
+      this.redis,
+      [shard.ready],
+      [
+        ...[shard.prefix, lease.record.id, sid, this.consumer, deliveries, this.clock.now()],
+        ...[settlement.retryAt ?? '', settlement.keepBody ? 1 : 0, settings.keepHours * 3_600_000],
+        ...[settings.maxDone, settings.maxCaptured, settings.maxCapturedBytes],
+        ...(report ? [report.record.id, JSON.stringify(report.record), report.octets] : ['', '', '']),
+        ...[settlement.recipients.length, ...fields],
+        ...settlement.events.map((event) => JSON.stringify(event)),
+      ],
+    );
+    return result === 1;
+  }
+
+  async release(lease: Lease): Promise<void> {
+    const { shard, sid, deliveries } = lease.token as Token;
+    const { id } = lease.record;
+    await release.run(this.redis, [shard.ready, shard.message(id)], [id, sid, this.consumer, deliveries, shard.prefix]);
+  }
+
+  async renew(leases: Lease[]): Promise<Lease[]> {
+    const lost: Lease[] = [];
+    for (const shard of this.#shards) {
+      const mine = leases.filter((lease) => (lease.token as Token).shard === shard);
+      if (mine.length === 0) continue;
+      const args = mine.flatMap(({ token }) => [(token as Token).sid, (token as Token).deliveries]);
+      const sids = new Set((await renew.run(this.redis, [shard.ready], [this.consumer, ...args])) as string[]);
+      lost.push(...mine.filter(({ token }) => sids.has((token as Token).sid)));
+    }
+    return lost;
+  }
+
+  async setAside(lease: Lease, reason: string): Promise<void> {
+    const { shard, sid, deliveries } = lease.token as Token;
+    await this.#source(shard).setAside({ sid, id: lease.record.id, deliveries }, reason);
+  }
+
+  #source(shard: Shard): RedisSource {
+    const { redis, consumer, settings, clock, onDamaged } = this;
+    const known = this.#sources.get(shard);
+    if (known) return known;
+    const made = new RedisSource(redis, this.blocking(shard.number), shard, consumer, settings, clock, onDamaged);
+    this.#sources.set(shard, made);
+    return made;
+  }
+}

@@ -1,0 +1,241 @@
+// The transitions of a message in Redis, each one Lua script and so each atomic. All keys of a shard share a hash
+// tag. A message is a hash (`m`: record, r:<recipient>, e:<event>, sid, ...) and a string (`b`: its octets); it is
+// in exactly one of: the stream `ready` (claimed or not), the sorted set `later` (deferred, by due time), the sorted
+// set `done` (ended, by time), the sorted set `aside` (for a person). `index` holds all of them by time of acceptance.
+//
+// Scripts that free memory or move a message on are allowed when Redis is full; only `put` is not.
+
+/** The consumer group of all delivering workers. */
+export const GROUP = 'deliver';
+
+/** The holder of an entry, as {consumer, deliveries}, or nil. */
+const HOLDER = `
+local function holder(ready, sid)
+  local pending = redis.pcall('XPENDING', ready, '${GROUP}', sid, sid, 1)
+  if not pending.err and pending[1] then return pending[1][2], pending[1][4] end
+end
+local function held(ready, sid, consumer, deliveries)
+  local who, count = holder(ready, sid)
+  return who == consumer and count == tonumber(deliveries)
+end
+local function dequeue(ready, sid)
+  redis.call('XACK', ready, '${GROUP}', sid)
+  redis.call('XDEL', ready, sid)
+end
+local function enqueue(ready, m, id)
+  redis.call('HSET', m, 'sid', redis.call('XADD', ready, '*', 'id', id))
+end
+local function note(m, event)
+  redis.call('HSET', m, 'e:' .. redis.call('HINCRBY', m, 'events', 1), event)
+end`;
+
+/** Ending a message, and forgetting the oldest ended ones beyond the bounds. */
+const FINISH = `
+local function forget(p, id)
+  local size = redis.call('ZREM', p .. 'captured', id) == 1 and redis.call('STRLEN', p .. 'b:' .. id) or 0
+  if size > 0 then redis.call('DECRBY', p .. 'captured-bytes', size) end
+  redis.call('UNLINK', p .. 'b:' .. id, p .. 'm:' .. id)
+  redis.call('ZREM', p .. 'index', id)
+  redis.call('ZREM', p .. 'done', id)
+end
+local function oldest(key)
+  local found = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return found[1], tonumber(found[2])
+end
+local function trim(p, now, keepMs, maxDone, maxCaptured, maxBytes)
+  for _ = 1, 20 do
+    local id, at = oldest(p .. 'done')
+    if not id or (at > now - keepMs and redis.call('ZCARD', p .. 'done') <= maxDone) then break end
+    forget(p, id)
+  end
+  for _ = 1, 1000 do
+    local id = oldest(p .. 'captured')
+    if not id then break end
+    local bytes = tonumber(redis.call('GET', p .. 'captured-bytes') or 0)
+    if bytes <= maxBytes and redis.call('ZCARD', p .. 'captured') <= maxCaptured then break end
+    forget(p, id)
+  end
+end
+local function finish(p, id, now, keepBody)
+  local b = p .. 'b:' .. id
+  redis.call('HSET', p .. 'm:' .. id, 'done_at', now)
+  redis.call('ZADD', p .. 'done', now, id)
+  if keepBody then
+    redis.call('ZADD', p .. 'captured', now, id)
+    redis.call('INCRBY', p .. 'captured-bytes', redis.call('STRLEN', b))
+  else
+    redis.call('UNLINK', b)
+  end
+end`;
+
+/**
+ * A message becomes durable and ready.
+ * KEYS: m, b, ready, index. ARGV: id, record, accepted at, size, last octets, 1 when earlier octets were appended.
+ * Returns 1, or an error when the octets in Redis are not as many as the record says.
+ */
+export const PUT = `#!lua
+local size
+if ARGV[6] == '1' then
+  size = redis.call('APPEND', KEYS[2], ARGV[5])
+  redis.call('PERSIST', KEYS[2])
+else
+  size = #ARGV[5]
+  redis.call('SET', KEYS[2], ARGV[5])
+end
+if size ~= tonumber(ARGV[4]) then
+  redis.call('UNLINK', KEYS[2])
+  return redis.error_reply('ERR the message in the store has ' .. size .. ' octets, expected ' .. ARGV[4])
+end
+local sid = redis.call('XADD', KEYS[3], '*', 'id', ARGV[1])
+redis.call('HSET', KEYS[1], 'record', ARGV[2], 'sid', sid)
+redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
+return 1`;
+
+/**
+ * What became of a leased message. KEYS: ready (the others follow from the prefix).
+ * ARGV: prefix, id, sid, consumer, deliveries, now, retry at ('' = ended), keep body (0 or 1),
+ * keep ms, max done, max captured, max captured bytes, report id ('' = none), its record, its octets,
+ * count of recipient fields n, n times (field, value), events...
+ * Returns 1, or 0 when the lease was lost.
+ */
+export const SETTLE = `#!lua flags=allow-oom${HOLDER}${FINISH}
+local p, id, sid, now, ready = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[6]), KEYS[1]
+local m, n, token = p .. 'm:' .. id, tonumber(ARGV[16]), sid .. ' ' .. ARGV[4] .. ' ' .. ARGV[5]
+if not held(ready, sid, ARGV[4], ARGV[5]) then
+  -- The same settlement again, because the answer to the first was lost.
+  return redis.call('HGET', m, 'settled') == token and 1 or 0
+end
+redis.call('HSET', m, 'settled', token)
+redis.call('HDEL', m, 'lost')
+if n > 0 then
+  for at = 17, 16 + 2 * n, 2 do redis.call('HSET', m, ARGV[at], ARGV[at + 1]) end
+end
+for at = 17 + 2 * n, #ARGV do note(m, ARGV[at]) end
+if ARGV[13] ~= '' then
+  local report = p .. 'm:' .. ARGV[13]
+  redis.call('SET', p .. 'b:' .. ARGV[13], ARGV[15])
+  redis.call('HSET', report, 'record', ARGV[14])
+  redis.call('ZADD', p .. 'index', now, ARGV[13])
+  enqueue(ready, report, ARGV[13])
+end
+dequeue(ready, sid)
+if ARGV[7] ~= '' and redis.call('HEXISTS', m, 'cancelled_at') == 0 then
+  redis.call('ZADD', p .. 'later', ARGV[7], id)
+else
+  finish(p, id, now, ARGV[8] == '1')
+end
+trim(p, now, tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]))
+return 1`;
+
+/** Gives a leased message back untried. KEYS: ready, m. ARGV: id, sid, consumer, deliveries, prefix. Returns 1 or 0. */
+export const RELEASE = `#!lua flags=allow-oom${HOLDER}${FINISH}
+if not held(KEYS[1], ARGV[2], ARGV[3], ARGV[4]) then return 0 end
+dequeue(KEYS[1], ARGV[2])
+local cancelledAt = redis.call('HGET', KEYS[2], 'cancelled_at')
+if cancelledAt then finish(ARGV[5], ARGV[1], tonumber(cancelledAt), false)
+else enqueue(KEYS[1], KEYS[2], ARGV[1]) end
+return 1`;
+
+/** Keeps leases alive. KEYS: ready. ARGV: consumer, then (sid, deliveries)... Returns the sids that were lost. */
+export const RENEW = `#!lua flags=allow-oom${HOLDER}
+local lost = {}
+for at = 2, #ARGV, 2 do
+  if held(KEYS[1], ARGV[at], ARGV[1], ARGV[at + 1]) then
+    redis.call('XCLAIM', KEYS[1], '${GROUP}', ARGV[1], 0, ARGV[at], 'JUSTID')
+  else
+    lost[#lost + 1] = ARGV[at]
+  end
+end
+return lost`;
+
+/**
+ * Takes over entries that were silent for too long and marks each as lost once more, before anybody tries it again.
+ * KEYS: ready. ARGV: prefix, consumer, silence in ms, count, now. Returns (sid, id, deliveries)...
+ */
+export const RECLAIM = `#!lua flags=allow-oom${HOLDER}${FINISH}
+local taken = redis.call('XAUTOCLAIM', KEYS[1], '${GROUP}', ARGV[2], ARGV[3], '0-0', 'COUNT', ARGV[4])[2]
+local out = {}
+for _, entry in ipairs(taken) do
+  local sid, id = entry[1], entry[2][2]
+  local m = ARGV[1] .. 'm:' .. id
+  local _, deliveries = holder(KEYS[1], sid)
+  if redis.call('HEXISTS', m, 'cancelled_at') == 1 then
+    dequeue(KEYS[1], sid)
+    finish(ARGV[1], id, tonumber(ARGV[5]), false)
+  else
+    if redis.call('EXISTS', m) == 1 then
+      redis.call('HINCRBY', m, 'lost', 1)
+      note(m, cjson.encode({type = 'in-doubt', at = tonumber(ARGV[5]), reply = 'the worker that had it was lost'}))
+    end
+    out[#out + 1] = sid
+    out[#out + 1] = id
+    out[#out + 1] = deliveries
+  end
+end
+return out`;
+
+/** Deferred messages that are due become ready. KEYS: later, ready. ARGV: prefix, now, count. Returns how many. */
+export const PROMOTE = `#!lua flags=allow-oom${HOLDER}
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+for _, id in ipairs(due) do
+  redis.call('ZREM', KEYS[1], id)
+  enqueue(KEYS[2], ARGV[1] .. 'm:' .. id, id)
+end
+return #due`;
+
+/**
+ * Takes a leased entry out of the queue for a person. KEYS: ready. ARGV: prefix, id, sid, consumer, deliveries, now,
+ * reason, event. Returns 1 or 0.
+ */
+export const SET_ASIDE = `#!lua flags=allow-oom${HOLDER}
+if not held(KEYS[1], ARGV[3], ARGV[4], ARGV[5]) then return 0 end
+local m = ARGV[1] .. 'm:' .. ARGV[2]
+dequeue(KEYS[1], ARGV[3])
+redis.call('HSET', m, 'damage', ARGV[7])
+redis.call('ZADD', ARGV[1] .. 'aside', ARGV[6], ARGV[2])
+redis.call('ZADD', ARGV[1] .. 'index', 'NX', ARGV[6], ARGV[2])
+note(m, ARGV[8])
+return 1`;
+
+/**
+ * A person wants the message tried now. KEYS: m, b, ready, later. ARGV: prefix, id, event, now, recipient fields to reset...
+ * Returns queued, not-found, under-way, already-queued or no-body.
+ */
+export const RETRY = `#!lua flags=allow-oom${HOLDER}
+local p, id = ARGV[1], ARGV[2]
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'not-found' end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 'no-body' end
+local waiting = redis.call('ZREM', KEYS[4], id) + redis.call('ZREM', p .. 'aside', id)
+if redis.call('ZREM', p .. 'done', id) == 1 then
+  waiting = 1
+  if redis.call('ZREM', p .. 'captured', id) == 1 then
+    redis.call('DECRBY', p .. 'captured-bytes', redis.call('STRLEN', KEYS[2]))
+  end
+end
+if waiting == 0 then
+  return holder(KEYS[3], redis.call('HGET', KEYS[1], 'sid')) and 'under-way' or 'already-queued'
+end
+redis.call('HDEL', KEYS[1], 'done_at', 'cancelled_at', 'damage')
+redis.call('HDEL', KEYS[1], 'lost')
+redis.call('HSET', KEYS[1], 'retried_at', ARGV[4])
+for at = 5, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
+note(KEYS[1], ARGV[3])
+enqueue(KEYS[3], KEYS[1], id)
+return 'queued'`;
+
+/**
+ * A person wants the message gone. KEYS: m, ready, later. ARGV: prefix, id, now, event.
+ * Returns cancelled, not-found, ended, or after-attempt when a worker has it at this moment.
+ */
+export const CANCEL = `#!lua flags=allow-oom${HOLDER}${FINISH}
+local p, id = ARGV[1], ARGV[2]
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'not-found' end
+local sid = redis.call('HGET', KEYS[1], 'sid') or '0-1'
+if redis.call('HEXISTS', KEYS[1], 'done_at') == 1 then return 'ended' end
+local first = redis.call('HSETNX', KEYS[1], 'cancelled_at', ARGV[3]) == 1
+if first then note(KEYS[1], ARGV[4]) end
+local waiting = redis.call('ZREM', KEYS[3], id) + redis.call('ZREM', p .. 'aside', id)
+if waiting == 0 and holder(KEYS[2], sid) then return 'after-attempt' end
+if waiting == 0 then redis.call('XDEL', KEYS[2], sid) end
+finish(p, id, tonumber(ARGV[3]), false)
+return 'cancelled'`;
