@@ -1,0 +1,135 @@
+// The octets of one message on their way into the spool: line ends made right, size counted, the header block read
+// and rewritten, memory accounted for. Promise: bounded memory whatever the client sends, and after a refusal the
+// rest of the message is read and thrown away, so that the reply comes where the protocol wants it.
+import type { Policy } from '../admit/policy.js';
+import { Octets } from '../base/octets.js';
+import { refuse, Refusal } from '../message/refusal.js';
+import { endOfHeader, scanHeader } from '../message/header-block.js';
+import type { MessageRecord } from '../message/envelope.js';
+import type { Spool, SpoolWriter } from '../spool/spool.js';
+import type { Clock } from '../base/clock.js';
+import type { Budget } from './budget.js';
+import { readHeader } from './header-intake.js';
+import { Newlines } from './newlines.js';
+import type { Submission } from './submission.js';
+
+export interface IntakeSettings {
+  bareNewlines: 'normalize' | 'refuse';
+  maxHeaderBytes: number;
+}
+
+interface IntakeParts {
+  policy: Policy;
+  spool: Spool;
+  budget: Budget;
+  clock: Clock;
+  settings: IntakeSettings & { hostname: string };
+}
+
+export class Intake {
+  readonly #newlines: Newlines;
+  readonly #writer: SpoolWriter;
+  readonly #maxBytes: number;
+  /** The octets so far, until the header block is complete. */
+  #head: Octets | undefined = new Octets();
+  #received = 0;
+  #held = 0;
+  size = 0;
+  from: string[] = [];
+  messageId = '';
+  subject = '';
+
+  constructor(
+    private readonly parts: IntakeParts,
+    private readonly submission: Submission,
+  ) {
+    this.#newlines = new Newlines(parts.settings.bareNewlines);
+    this.#writer = parts.spool.begin(submission.id);
+    this.#maxBytes = parts.policy.maxBytes(submission.principal);
+  }
+
+  /** Reads `source` to its end, keeping nothing once there is a refusal. @throws StoreUnavailable */
+  async readAll(source: AsyncIterable<Buffer>, refused: Refusal | undefined): Promise<Refusal | undefined> {
+    let refusal = refused;
+    for await (const chunk of source) {
+      refusal ??= await this.#take(chunk);
+      if (refusal && this.#held > 0) await this.abort();
+    }
+    return refusal ?? (await this.#finish());
+  }
+
+  commit(record: MessageRecord): Promise<void> {
+    return this.#writer.commit(record);
+  }
+
+  async abort(): Promise<void> {
+    this.#head = undefined;
+    await this.#writer.abort();
+    this.free();
+  }
+
+  /** Gives its memory back to the budget. */
+  free(): void {
+    this.parts.budget.move(this.#held, 0);
+    this.#held = 0;
+  }
+
+  async #take(chunk: Buffer): Promise<Refusal | undefined> {
+    this.#received += chunk.length;
+    if (this.#received > this.#maxBytes) return refuse('too-big', { limit: this.#maxBytes });
+    const octets = this.#newlines.push(chunk);
+    if (octets instanceof Refusal) return octets;
+    return this.#store(octets);
+  }
+
+  async #finish(): Promise<Refusal | undefined> {
+    const octets = this.#newlines.end();
+    if (octets instanceof Refusal) return octets;
+    return (await this.#store(octets)) ?? (this.#head ? this.#endHeader() : undefined);
+  }
+
+  async #store(octets: Buffer): Promise<Refusal | undefined> {
+    if (!this.#head) return this.#write(octets);
+    const searched = this.#head.length;
+    this.#head.append(octets);
+    if (!this.#account()) return refuse('storage-full');
+    const head = this.#head.view();
+    const end = endOfHeader(head, searched);
+    const limit = this.parts.settings.maxHeaderBytes;
+    if (end >= 0 && end <= limit) return this.#endHeader();
+    if (head.length <= limit) return undefined;
+    // A line that is no field ends the header block too: then what follows is body, however long.
+    return scanHeader(head).length > limit ? refuse('header-too-big', { limit }) : this.#endHeader();
+  }
+
+  async #endHeader(): Promise<Refusal | undefined> {
+    const head = this.#head!.take();
+    this.#head = undefined;
+    const { id, client } = this.submission;
+    const { hostname } = this.parts.settings;
+    const at = new Date(this.parts.clock.now());
+    const facts = { id, hostname, clientAddress: client.address, helo: client.helo, protocol: client.protocol, at };
+    const header = readHeader(head, facts);
+    if (header instanceof Refusal) return header;
+    this.from = header.from;
+    this.messageId = header.messageId;
+    this.subject = header.subject;
+    return this.parts.policy.fromFields(this.submission.principal, header.from) ?? this.#write(header.octets);
+  }
+
+  async #write(octets: Buffer): Promise<Refusal | undefined> {
+    this.size += octets.length;
+    const stored = this.#writer.write(octets);
+    const room = this.#account();
+    await stored;
+    this.#account();
+    return room ? undefined : refuse('storage-full');
+  }
+
+  #account(): boolean {
+    const holds = (this.#head?.length ?? 0) + this.#writer.buffered;
+    if (!this.parts.budget.move(this.#held, holds)) return false;
+    this.#held = holds;
+    return true;
+  }
+}

@@ -1,0 +1,86 @@
+// MAIL and RCPT as they stand on the line: the path and its parameters (RFC 5321 4.1.1.2, 4.1.1.3, 4.1.2), read
+// without changing an octet, and only the parameters of extensions that were offered (4.1.1.11).
+import { parseAddress, type Address, type AddressFault } from '../../message/address.js';
+import { refuse, type Reason, type Refusal } from '../../message/refusal.js';
+import type { BodyType } from '../../message/envelope.js';
+
+export interface MailCommand {
+  /** undefined for the null sender. */
+  address: Address | undefined;
+  bodyType: BodyType;
+  smtpUtf8: boolean;
+  /** SIZE=, octets; 0 when it was not given. */
+  size: number;
+}
+
+type Parameters = Map<string, string | undefined>;
+
+/** A path in angle brackets, where a quoted local part may hold brackets, then parameters. */
+const MAIL = /^MAIL FROM: ?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(?: +(.*?))? *$/is;
+const RCPT = /^RCPT TO: ?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(?: +(.*?))? *$/is;
+/** RFC 5321 4.1.1.2 and appendix C: a source route is ignored. */
+const SOURCE_ROUTE = /^@[^\s,:@]+(?:,@[^\s,:@]+)*:/;
+const PARAMETER = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\u{10FFFF}]+))?$/u;
+
+export function readMail(line: string): MailCommand | Refusal {
+  const read = readPath(line, MAIL, 'bad-sender-syntax');
+  if (!Array.isArray(read)) return read;
+  const [path, parameters] = read;
+  const flags = mailParameters(parameters);
+  if ('reason' in flags) return flags;
+  if (path === '') return { ...flags, address: undefined };
+  const verdict = parseAddress(path, flags.smtpUtf8);
+  return verdict.ok ? { ...flags, address: verdict.address } : refuse(addressReason('sender', verdict.fault));
+}
+
+export function readRcpt(line: string, smtpUtf8: boolean): Address | Refusal {
+  const read = readPath(line, RCPT, 'bad-recipient-syntax');
+  if (!Array.isArray(read)) return read;
+  const [path, parameters] = read;
+  const [unknown] = parameters.keys();
+  if (unknown !== undefined) return refuse('unknown-parameter', { name: unknown });
+  const verdict = parseAddress(path, smtpUtf8);
+  return verdict.ok ? verdict.address : refuse(addressReason('recipient', verdict.fault));
+}
+
+function readPath(line: string, pattern: RegExp, fault: Reason): [string, Parameters] | Refusal {
+  const [matched, path, rest] = pattern.exec(line) ?? [];
+  if (matched === undefined) return refuse(fault);
+  const parameters: Parameters = new Map();
+  for (const text of rest?.split(/ +/) ?? []) {
+    const [whole, name, value] = PARAMETER.exec(text) ?? [];
+    if (whole === undefined) return refuse('bad-parameter', { name: printable(text) });
+    const key = name!.toUpperCase();
+    if (parameters.has(key)) return refuse('repeated-parameter', { name: key });
+    parameters.set(key, value);
+  }
+  return [path!.replace(SOURCE_ROUTE, ''), parameters];
+}
+
+function mailParameters(parameters: Parameters): Omit<MailCommand, 'address'> | Refusal {
+  const flags: Omit<MailCommand, 'address'> = { bodyType: '7BIT', smtpUtf8: false, size: 0 };
+  for (const [name, value] of parameters) {
+    if (name === 'SIZE' && value !== undefined && /^\d{1,20}$/.test(value)) flags.size = Number(value);
+    else if (name === 'BODY' && /^(7BIT|8BITMIME)$/i.test(value ?? ''))
+      flags.bodyType = value!.toUpperCase() as BodyType;
+    else if (name === 'SMTPUTF8' && value === undefined) flags.smtpUtf8 = true;
+    else if (['SIZE', 'BODY', 'SMTPUTF8'].includes(name)) return refuse('bad-parameter', { name });
+    else return refuse('unknown-parameter', { name });
+  }
+  return flags;
+}
+
+function addressReason(which: 'sender' | 'recipient', fault: AddressFault): Reason {
+  switch (fault) {
+    case 'non-ascii':
+      return 'non-ascii-address';
+    case 'address-literal':
+    case 'unqualified-domain':
+      return `bad-${which}-domain`;
+    case 'malformed':
+    case 'too-long':
+      return `bad-${which}-syntax`;
+  }
+}
+
+const printable = (text: string): string => text.replace(/[^!-~]/g, '?').slice(0, 40);

@@ -1,0 +1,103 @@
+// A listener: STARTTLS or implicit TLS, and the sessions on it. Uses smtp-server for sockets and TLS handshakes;
+// sessions are our own (session.ts).
+import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import { SMTPServer } from 'smtp-server';
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import { messageOf } from '../../base/fault.js';
+import { listenFault } from '../../base/listen-fault.js';
+import { refuse, type Refusal } from '../../message/refusal.js';
+import type { ConnectionCount, SmtpDoor } from './door.js';
+import { SmtpSession } from './session.js';
+
+export class SmtpListener extends SMTPServer {
+  readonly #sessions = new Set<SmtpSession>();
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(
+    private readonly door: SmtpDoor,
+    private readonly count: ConnectionCount,
+    secure: boolean,
+    context: SecureContext,
+  ) {
+    super({
+      secure,
+      logger: false,
+      disableReverseLookup: true,
+      socketTimeout: door.settings.idleTimeoutSeconds * 1000,
+    });
+    this.on('error', (error) => door.log.debug({ fault: messageOf(error) }, 'connection failed'));
+    this.setContext(context);
+  }
+
+  /** The certificate of new handshakes, in place of the library's own, whose key is public. */
+  setContext(context: SecureContext): void {
+    this.secureContext = new Map([['*', context]]);
+  }
+
+  /** No proxy is believed, so that there is nothing to wait for before a session begins. */
+  override _handleProxy(_socket: Socket, callback: (error: Error | null, options?: { id: string }) => void): void {
+    callback(null, { id: this.door.newId() });
+  }
+
+  override connect(socket: Socket, options?: SMTPConnectionOptions): void {
+    const refusal = this.#refusal(socket.remoteAddress ?? '');
+    if (refusal) return this.#turnAway(socket, refusal);
+    const session = new SmtpSession(this, socket, options, this.door);
+    const address = session.remoteAddress;
+    this.connections.add(session);
+    this.#sessions.add(session);
+    this.count.add(address);
+    this.door.metrics.connections.inc();
+    session.on('error', (error: unknown) =>
+      this.door.log.debug({ client: address, fault: messageOf(error) }, 'session failed'),
+    );
+    session.once('closed', () => this.#closed(session, address));
+    session.init();
+  }
+
+  /** @returns the port. @throws OperatorError that names the setting. */
+  async open(host: string, port: number, setting: string): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host, port, backlog: 1024 }, () => resolve());
+    }).catch((error: unknown) => Promise.reject(listenFault(error, host, port, setting)));
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Takes no more connections, lets transactions end, and cuts what is left after `ms`. */
+  async drain(ms: number): Promise<void> {
+    this.server.close();
+    this._pendingSockets.forEach((socket) => socket.destroy());
+    for (const session of this.#sessions) session.drain();
+    if (this.#sessions.size === 0) return;
+    const timer = setTimeout(() => this.#sessions.forEach((session) => session._socket.destroy()), ms);
+    await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+    clearTimeout(timer);
+  }
+
+  #refusal(address: string): Refusal | undefined {
+    const { maxConnections, maxConnectionsPerAddress } = this.door.settings;
+    if (this.count.total >= maxConnections) return refuse('too-many-connections');
+    const many = this.count.of(normalize(address)) >= maxConnectionsPerAddress;
+    return many ? refuse('too-many-connections-from-address') : undefined;
+  }
+
+  /** No session is made for a connection too many: one line, and its socket is gone. */
+  #turnAway(socket: Socket, { reason, row, text }: Refusal): void {
+    this.door.metrics.refused.inc({ reason });
+    this.door.log.debug({ client: socket.remoteAddress, reason }, 'refused');
+    socket.on('error', () => {});
+    socket.write(`${row.code} ${row.enhanced} ${this.door.settings.hostname} ${text}\r\n`);
+    socket.destroySoon();
+  }
+
+  #closed(session: SmtpSession, address: string): void {
+    this.#sessions.delete(session);
+    this.count.remove(address);
+    this.door.metrics.connections.dec();
+    if (this.#sessions.size === 0) this.#whenEmpty?.();
+  }
+}
+
+const normalize = (address: string): string => address.replace(/^::ffff:/i, '');
