@@ -1,0 +1,246 @@
+// The composition of one worker process: every part is made here, once, from its slice of the configuration, and
+// handed to the parts that need it. Reading this file from top to bottom is reading the two paths.
+import { randomBytes } from 'node:crypto';
+import { hostname as machineName } from 'node:os';
+import { ConnectionCount, type SmtpDoor } from './accept/smtp/door.js';
+import { SmtpListener } from './accept/smtp/server.js';
+import { Budget } from './accept/budget.js';
+import { Submitter } from './accept/submit.js';
+import { Allowances } from './admit/allowance.js';
+import { Policy } from './admit/policy.js';
+import { Authenticator } from './authenticate/authenticator.js';
+import { hostPort } from './base/address.js';
+import { secureContext } from './base/certificate.js';
+import { systemClock } from './base/clock.js';
+import { messageOf } from './base/fault.js';
+import { timeOrderedId } from './base/ids.js';
+import { Lifecycle } from './base/lifecycle.js';
+import type { Log } from './base/log.js';
+import { connectRedis, whenReady, type RedisClient } from './base/redis.js';
+import type { Config } from './config.js';
+import { CaptureRelay } from './deliver/capture.js';
+import { HopPool } from './deliver/hop-pool.js';
+import { parseNextHop } from './deliver/next-hop.js';
+import { SmartHostRelay, type Relay } from './deliver/relay.js';
+import { DeliveryWorker } from './deliver/worker.js';
+import { KeyDirectory } from './keys/directory.js';
+import { addressMatches } from './keys/policy.js';
+import { KeyStore } from './keys/store.js';
+import { KeyUsage } from './keys/usage.js';
+import { KeyVerifier } from './keys/verify.js';
+import { healthRoutes } from './manage/health.js';
+import { makeHttpServer, openHttp } from './manage/http-server.js';
+import { QueueMetrics } from './manage/queue-metrics.js';
+import type { MailMetrics } from './report/metrics.js';
+import { RedisDesk } from './spool/redis-desk.js';
+import { RedisSpool } from './spool/redis-spool.js';
+import type { Addresses, Runtime } from './worker-messages.js';
+
+/** How long a worker waits for Redis at its start. */
+const REDIS_START_MS = 60_000;
+
+export interface Worker {
+  addresses: Addresses;
+  /** Ends everything, transactions and deliveries under way first. */
+  drain(): Promise<void>;
+  reloadCertificate(): void;
+}
+
+export interface WorkerHooks {
+  log: Log;
+  metrics: MailMetrics;
+  /** The figures of all processes. */
+  allMetrics: () => Promise<string>;
+}
+
+/** Starts the parts that `runtime.roles` name. @throws OperatorError; then everything is released again. */
+export async function startWorker(config: Config, runtime: Runtime, hooks: WorkerHooks): Promise<Worker> {
+  const { log } = hooks;
+  const lifecycle = new Lifecycle((name, error) => log.warn({ fault: messageOf(error) }, `cannot close ${name}`));
+  try {
+    return await compose(config, runtime, hooks, lifecycle);
+  } catch (error) {
+    await lifecycle.close();
+    throw error;
+  }
+}
+
+async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lifecycle: Lifecycle): Promise<Worker> {
+  const { log, metrics } = hooks;
+  const connect = connector(config, runtime, log, lifecycle);
+  const redis = connect('commands');
+  await whenReady(redis, REDIS_START_MS);
+
+  const authenticator = await makeAuthenticator(config, runtime, connect, redis, log, lifecycle);
+  const spool = makeSpool(config, redis, connect, hooks);
+  const desk = new RedisDesk(redis, config.spool);
+  const addresses: Addresses = {};
+
+  let phase: 'starting' | 'serving' | 'draining' = 'starting';
+  const checkReady = async (): Promise<void> => {
+    if (phase !== 'serving') throw new Error(phase);
+    await redis.ping();
+  };
+  // First up and last down, so that /readyz says what the process is about.
+  if (config.http.port !== 'off') {
+    const server = makeHttpServer(log);
+    lifecycle.defer('the HTTP server', () => server.close());
+    const queue = new QueueMetrics(desk);
+    const allMetrics = async () => `${await hooks.allMetrics()}${await queue.text()}`;
+    healthRoutes(server, { authenticator, checkReady, metrics: allMetrics });
+    addresses.http = hostPort(config.host, await openHttp(server, config.host, config.http.port));
+  }
+  let drainUntil = 0;
+  const delivery = runtime.roles.includes('deliver') ? makeDelivery(config, spool, hooks, lifecycle) : undefined;
+  delivery?.start();
+  lifecycle.defer('delivery', () => delivery?.stop(Math.max(1000, drainUntil - systemClock.now())));
+  const listeners: SmtpListener[] = [];
+  if (runtime.roles.includes('accept')) {
+    const door = makeDoor(config, redis, authenticator, spool, log, metrics);
+    listeners.push(...(await openListeners(config, runtime, door, addresses, lifecycle)));
+  }
+  phase = 'serving';
+  const { smtp, smtps, http } = addresses;
+  return {
+    addresses: { ...(smtp && { smtp }), ...(smtps && { smtps }), ...(http && { http }) },
+    drain: () => {
+      phase = 'draining';
+      drainUntil = systemClock.now() + config.drainSeconds * 1000;
+      delivery?.stopClaiming();
+      return lifecycle.close();
+    },
+    reloadCertificate: () => reloadCertificate(runtime, listeners, log),
+  };
+}
+
+type Connect = (name: string, blocking?: boolean) => RedisClient;
+
+/** Makes connections to Redis that are closed with everything else. */
+function connector(config: Config, runtime: Runtime, log: Log, lifecycle: Lifecycle): Connect {
+  const settings = { url: runtime.redisUrl, commandTimeoutSeconds: config.redis.commandTimeoutSeconds };
+  return (name, blocking = false) => {
+    const client = connectRedis(settings, name, log, blocking);
+    lifecycle.defer(`the Redis connection for ${name}`, () => client.disconnect());
+    return client;
+  };
+}
+
+async function makeAuthenticator(
+  config: Config,
+  runtime: Runtime,
+  connect: Connect,
+  redis: RedisClient,
+  log: Log,
+  lifecycle: Lifecycle,
+): Promise<Authenticator> {
+  const store = new KeyStore(redis);
+  const channel = connect('keys', true);
+  await whenReady(channel, REDIS_START_MS);
+  const directory = new KeyDirectory(store, channel, systemClock, log);
+  directory.start();
+  lifecycle.defer('the key directory', () => directory.stop());
+  const secrets = { prefix: config.keys.prefix, pepper: runtime.pepper };
+  return new Authenticator(new KeyVerifier(directory, secrets, systemClock), new KeyUsage(store, systemClock));
+}
+
+function makeSpool(config: Config, redis: RedisClient, connect: Connect, { log, metrics }: WorkerHooks): RedisSpool {
+  const { keepHours, maxMessages: maxDone } = config.report;
+  const { maxMessages: maxCaptured, maxBytes: maxCapturedBytes } = config.capture;
+  const settings = { ...config.spool, leaseSeconds: config.delivery.leaseSeconds };
+  const consumer = `${machineName()}:${process.pid}:${randomBytes(4).toString('hex')}`;
+  return new RedisSpool(
+    redis,
+    (shard) => connect(`claim-${shard}`, true),
+    consumer,
+    { ...settings, keepHours, maxDone, maxCaptured, maxCapturedBytes },
+    systemClock,
+    ({ id, reason }) => {
+      metrics.setAside.inc();
+      log.error({ id, reason }, 'message set aside: it cannot be delivered without help (postern messages show)');
+    },
+  );
+}
+
+function makeDoor(
+  config: Config,
+  redis: RedisClient,
+  authenticator: Authenticator,
+  spool: RedisSpool,
+  log: Log,
+  metrics: MailMetrics,
+): SmtpDoor {
+  const { hostname, smtp } = config;
+  const policy = new Policy(addressMatches, smtp);
+  const allowances = new Allowances(redis, systemClock);
+  const submitter = new Submitter({
+    ...{ authenticator, policy, allowances, spool, clock: systemClock },
+    budget: new Budget(smtp.maxBufferedBytes),
+    settings: { ...smtp, hostname },
+    onFault: (error) => log.warn({ fault: messageOf(error) }, 'a message could not be taken'),
+  });
+  const newId = () => timeOrderedId(systemClock.now());
+  return { settings: { ...smtp, hostname }, authenticator, policy, allowances, submitter, newId, log, metrics };
+}
+
+async function openListeners(
+  config: Config,
+  runtime: Runtime,
+  door: SmtpDoor,
+  addresses: Addresses,
+  lifecycle: Lifecycle,
+): Promise<SmtpListener[]> {
+  const { host, smtp, drainSeconds } = config;
+  const context = secureContext(runtime.certificate, Buffer.from(runtime.ticketKeys, 'base64'));
+  const count = new ConnectionCount();
+  const listeners: SmtpListener[] = [];
+  lifecycle.defer('the SMTP listeners', () =>
+    Promise.all(listeners.map((listener) => listener.drain(drainSeconds * 1000))),
+  );
+  for (const [name, setting, port] of [
+    ['smtp', 'smtp.port', smtp.port],
+    ['smtps', 'smtp.securePort', smtp.securePort],
+  ] as const) {
+    if (port === 'off') continue;
+    const listener = new SmtpListener(door, count, name === 'smtps', context);
+    addresses[name] = hostPort(host, await listener.open(host, port, setting));
+    listeners.push(listener);
+  }
+  return listeners;
+}
+
+function makeDelivery(
+  config: Config,
+  spool: RedisSpool,
+  { log, metrics }: WorkerHooks,
+  lifecycle: Lifecycle,
+): DeliveryWorker {
+  const { delivery, hostname } = config;
+  const pool = new HopPool({ ...delivery, hostname }, systemClock, (open) => metrics.hopConnections.set(open));
+  lifecycle.defer('connections to next hops', () => pool.close());
+  const hops = (config.relay.url ?? []).map(parseNextHop);
+  const relay: Relay = hops.length ? new SmartHostRelay(hops, pool) : new CaptureRelay();
+  const newId = () => timeOrderedId(systemClock.now());
+  return new DeliveryWorker({
+    cutConnections: () => pool.abort(),
+    hostname,
+    newId,
+    spool,
+    relay,
+    settings: delivery,
+    clock: systemClock,
+    chance: Math.random,
+    log,
+    metrics,
+  });
+}
+
+/** A pair that does not work leaves the old one in force. */
+function reloadCertificate(runtime: Runtime, listeners: SmtpListener[], log: Log): void {
+  try {
+    const context = secureContext(runtime.certificate, Buffer.from(runtime.ticketKeys, 'base64'));
+    for (const listener of listeners) listener.setContext(context);
+    log.info('certificate read again');
+  } catch (error) {
+    log.error({ fault: messageOf(error) }, 'the new certificate is not usable; the old one stays in force');
+  }
+}

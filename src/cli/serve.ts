@@ -1,0 +1,129 @@
+// postern serve: starts everything, prints one line when it is ready, and comes down in order.
+import { InvalidArgumentError, type Command } from 'commander';
+import { certificateFiles, secureContext } from '../base/certificate.js';
+import { systemClock } from '../base/clock.js';
+import { durabilityProblems } from '../base/durability.js';
+import { messageOf, OperatorError } from '../base/fault.js';
+import { systemRandom } from '../base/ids.js';
+import { Lifecycle } from '../base/lifecycle.js';
+import { createLog, type Log } from '../base/log.js';
+import type { RedisClient } from '../base/redis.js';
+import { keepPrivate } from '../base/private-folder.js';
+import { forgetSecrets, processEnv, type Config } from '../config.js';
+import { mint } from '../keys/mint.js';
+import { KeyStore } from '../keys/store.js';
+import { Supervisor } from '../supervisor.js';
+import { allRoles, type Addresses, type Role, type Runtime } from '../worker-messages.js';
+import { configOf, wantsJson } from './context.js';
+import { standardOutput } from './output.js';
+import { locateRedis, openPepper, openRedis } from './store-session.js';
+import { destinationLine, printWelcome } from './welcome.js';
+
+export function serveCommand(program: Command): void {
+  program
+    .command('serve')
+    .description('run the server')
+    .option('--role <roles>', `parts to run, of ${allRoles.join(',')}`, readRoles, allRoles)
+    .option('--json', 'print the ready line as JSON')
+    .addHelpText('after', '\nExample:\n  postern serve --role accept')
+    .action(async ({ role }: { role: Role[] }, self: Command) => {
+      const config = configOf(self);
+      const log = createLog(config.log, { pid: process.pid });
+      const lifecycle = new Lifecycle((name, error) => log.warn({ fault: messageOf(error) }, `cannot close ${name}`));
+      try {
+        await serve(config, role, wantsJson(self), log, lifecycle);
+      } finally {
+        await lifecycle.close();
+      }
+    });
+}
+
+function readRoles(text: string): Role[] {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !allRoles.includes(name as Role));
+  if (unknown.length) throw new InvalidArgumentError(`'${unknown.join(',')}' is not one of ${allRoles.join(', ')}`);
+  return names as Role[];
+}
+
+/** Serves until a signal has come and everything has ended. */
+async function serve(config: Config, roles: Role[], json: boolean, log: Log, lifecycle: Lifecycle): Promise<void> {
+  const stop = stopSignal();
+  forgetSecrets(processEnv());
+  const { runtime, keys } = await prepare(config, roles, log, lifecycle);
+  const supervisor = new Supervisor(config, runtime, log);
+  stop.forced.then(
+    () => supervisor.kill(),
+    () => {},
+  );
+  lifecycle.defer('the workers', () => supervisor.drain());
+  process.on('SIGHUP', () => supervisor.reloadCertificate());
+  const addresses = await Promise.race([supervisor.start(), stop.asked]);
+  if (!addresses) return;
+  log.info(destinationLine(config));
+  // Last of all: a key that was minted before a start that failed would never be shown.
+  const firstKey = runtime.embedded ? await mintFirstKey(config, keys, runtime.pepper) : undefined;
+  announce(addresses, firstKey, json);
+  await stop.asked;
+  log.info('stopping: transactions under way may finish; a second signal cuts them');
+}
+
+interface Prepared {
+  runtime: Omit<Runtime, 'ticketKeys'>;
+  keys: KeyStore;
+}
+
+/** Everything that must be right before a worker is started, in the order in which an operator would look. */
+async function prepare(config: Config, roles: Role[], log: Log, lifecycle: Lifecycle): Promise<Prepared> {
+  keepPrivate(config.dataDir, log);
+  const { url, embedded } = await locateRedis(config, log);
+  if (embedded) lifecycle.defer('the embedded Redis', () => embedded.stop());
+  const redis = await openRedis(config, url, embedded !== undefined, log);
+  lifecycle.defer('the connection to Redis', () => redis.disconnect());
+  await checkDurability(config, redis, log);
+  const keys = new KeyStore(redis);
+  const pepper = await openPepper(config, keys);
+  const certificate = await certificateFiles(config.tls, config.dataDir, config.hostname);
+  secureContext(certificate, systemRandom(48));
+  return { runtime: { roles, redisUrl: url, embedded: embedded !== undefined, pepper, certificate }, keys };
+}
+
+async function checkDurability(config: Config, redis: RedisClient, log: Log): Promise<void> {
+  const problems = await durabilityProblems(redis);
+  if (problems.length === 0) return;
+  const text = `this Redis may lose mail that was accepted: ${problems.join('; ')}`;
+  if (config.redis.durability === 'strict') {
+    throw new OperatorError(
+      `redis.durability: ${text}. Change Redis, or set redis.durability to warn and accept the risk.`,
+    );
+  }
+  log.warn(text);
+}
+
+async function mintFirstKey(config: Config, keys: KeyStore, pepper: string): Promise<string | undefined> {
+  if ((await keys.count()) > 0) return undefined;
+  const secrets = { prefix: config.keys.prefix, pepper };
+  return (await mint(keys, secrets, { clock: systemClock, random: systemRandom }, { name: 'first key' })).text;
+}
+
+/** The ready line, for programs that wait for it; before it, on a first start, the key and how to use it. */
+function announce(addresses: Addresses, firstKey: string | undefined, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ...addresses, ...(firstKey && { first_key: firstKey }) })}\n`);
+    return;
+  }
+  if (firstKey) printWelcome(standardOutput, addresses, firstKey);
+  standardOutput.line(['ready', ...Object.entries(addresses).map(([name, address]) => `${name}=${address}`)].join(' '));
+}
+
+/** The first SIGTERM or SIGINT asks, the second one forces. */
+function stopSignal(): { asked: Promise<undefined>; forced: Promise<void> } {
+  let signals = 0;
+  let force = (): void => {};
+  const forced = new Promise<void>((resolve) => (force = resolve));
+  const asked = new Promise<undefined>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => (++signals === 1 ? resolve(undefined) : force()));
+    }
+  });
+  return { asked, forced };
+}
