@@ -1,0 +1,89 @@
+// Where the CPU time goes, from the profiles that `run.ts --profile DIR` leaves. Three tables for each process: time
+// spent in functions themselves; time charged to the code that asked for it (a write to a socket counts where Postern
+// or a package made it, not where Node did it); and that by package or folder. Idle time is left out.
+//   node --import tsx test/bench/profile.ts DIR
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Frame {
+  functionName: string;
+  url: string;
+  lineNumber: number;
+}
+
+interface Profile {
+  nodes: { id: number; callFrame: Frame; children?: number[] }[];
+  samples: number[];
+  timeDeltas: number[];
+}
+
+const TOP = 25;
+const IDLE = new Set(['(idle)', '(root)']);
+
+/** Microseconds by label; `label` sees the frames from the function itself outwards. */
+function timesBy(profile: Profile, label: (stack: Frame[]) => string): Map<string, number> {
+  const stacks = stacksOf(profile);
+  const labels = new Map([...stacks].map(([id, stack]) => [id, IDLE.has(stack[0]!.functionName) ? '' : label(stack)]));
+  const times = new Map<string, number>();
+  profile.samples.forEach((id, at) => {
+    const name = labels.get(id)!;
+    if (name) times.set(name, (times.get(name) ?? 0) + profile.timeDeltas[at]!);
+  });
+  return times;
+}
+
+/** Nodes come after their parents. */
+function stacksOf({ nodes }: Profile): Map<number, Frame[]> {
+  const stacks = new Map<number, Frame[]>();
+  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)));
+  for (const { id, callFrame } of nodes) stacks.set(id, [callFrame, ...(stacks.get(parents.get(id) ?? -1) ?? [])]);
+  return stacks;
+}
+
+const isOfNode = ({ url }: Frame): boolean => url === '' || url.startsWith('node:');
+
+/** The innermost frame that is not Node's. */
+const asker = (stack: Frame[]): Frame => stack.find((frame) => !isOfNode(frame)) ?? stack[0]!;
+
+/** From the first node_modules or dist on. */
+function fileOf({ url }: Frame): string {
+  return url === '' ? '(native)' : url.replace(/^.*?\/(?=(?:node_modules|dist)\/)/, '').replace(/^file:\/\//, '');
+}
+
+function functionOf(frame: Frame): string {
+  return `${frame.functionName || '(anonymous)'} ${fileOf(frame)}:${frame.lineNumber + 1}`;
+}
+
+/** A package, a folder of ours, or Node. */
+function partOf(frame: Frame): string {
+  if (frame.functionName === '(garbage collector)') return frame.functionName;
+  if (isOfNode(frame)) return '(node)';
+  const file = fileOf(frame);
+  return /^(?:node_modules\/(?:@[^/]+\/)?[^/]+|dist\/[^/]+)/.exec(file)?.[0] ?? file;
+}
+
+function printTop(title: string, times: Map<string, number>): void {
+  const total = [...times.values()].reduce((sum, time) => sum + time, 0);
+  console.log(`\n${title} (${(total / 1e6).toFixed(2)} s of CPU)`);
+  for (const [name, time] of [...times].sort((a, b) => b[1] - a[1]).slice(0, TOP)) {
+    console.log(`${((100 * time) / total).toFixed(1).padStart(6)} %  ${name}`);
+  }
+}
+
+const dir = process.argv[2];
+if (!dir) throw new Error('usage: node --import tsx test/bench/profile.ts DIR');
+for (const file of readdirSync(dir).filter((name) => name.endsWith('.cpuprofile'))) {
+  const profile = JSON.parse(readFileSync(join(dir, file), 'utf8')) as Profile;
+  printTop(
+    `${file}: by function`,
+    timesBy(profile, ([self]) => functionOf(self!)),
+  );
+  printTop(
+    `${file}: by who asked for it`,
+    timesBy(profile, (stack) => functionOf(asker(stack))),
+  );
+  printTop(
+    `${file}: by part`,
+    timesBy(profile, (stack) => partOf(asker(stack))),
+  );
+}
