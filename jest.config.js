@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 // Tests run as CommonJS through swc: no experimental flag, and fast. test/built covers the real ES modules.
 export default {
   testEnvironment: 'node',
@@ -15,6 +17,8 @@ export default {
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testTimeout: 30_000,
+  // Most of a test is waiting for a process or a socket: more files at once than jest would run beside few cores.
+  maxWorkers: Math.max(3, availableParallelism() - 1),
   // A test that failed may leave a server behind; the run must end all the same.
   forceExit: true,
 };

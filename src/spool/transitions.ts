@@ -56,12 +56,17 @@ local function trim(p, now, keepMs, maxDone, maxCaptured, maxBytes)
     forget(p, id)
   end
 end
+-- The order of the queue as a number: milliseconds, and the place within one as a fraction (exact up to 4,096).
+local function place(sid)
+  local ms, seq = string.match(sid, '(%d+)-(%d+)')
+  return tonumber(ms) + math.min(tonumber(seq), 4095) / 4096
+end
 local function finish(p, id, now, keepBody)
-  local b = p .. 'b:' .. id
-  redis.call('HSET', p .. 'm:' .. id, 'done_at', now)
+  local b, m = p .. 'b:' .. id, p .. 'm:' .. id
+  redis.call('HSET', m, 'done_at', now)
   redis.call('ZADD', p .. 'done', now, id)
   if keepBody then
-    redis.call('ZADD', p .. 'captured', now, id)
+    redis.call('ZADD', p .. 'captured', string.format('%.17g', place(redis.call('HGET', m, 'sid'))), id)
     redis.call('INCRBY', p .. 'captured-bytes', redis.call('STRLEN', b))
   else
     redis.call('UNLINK', b)
