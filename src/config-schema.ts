@@ -103,6 +103,7 @@ export const schema = z.strictObject({
     ),
     retryMaxSeconds: integer(1, 604_800),
     giveUpHours: number(z.coerce.number(HOURS).positive(HOURS).max(8760, HOURS)),
+    delayWarningHours: optional(number(z.coerce.number(HOURS).positive(HOURS).max(8760, HOURS))),
     connectTimeoutSeconds: integer(1, 600),
     replyTimeoutSeconds: integer(1, 3600),
     transactionTimeoutSeconds: integer(1, 86_400),

@@ -1,9 +1,9 @@
 // One SMTP connection to a next hop, used for one message after the other. nodemailer's SMTPConnection speaks the
 // protocol; the envelope goes out exactly as it was admitted, the octets exactly as they are stored.
 import { Readable, type Writable } from 'node:stream';
-import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { within } from '../base/deadline.js';
 import { messageOf } from '../base/fault.js';
+import { DsnConnection } from './dsn-connection.js';
 import type { NextHop } from './next-hop.js';
 
 export interface HopTimeouts {
@@ -16,6 +16,8 @@ export interface HopTimeouts {
 export interface SendResult {
   refused: Map<string, string>;
   rest: { response: string } | { fault: HopFault };
+  /** The next hop offers DSN, and so was told what the sender asked. */
+  reportsPassedOn: boolean;
 }
 
 export interface OutgoingMessage {
@@ -24,6 +26,16 @@ export interface OutgoingMessage {
   body: Buffer | Readable;
   size: number;
   is8Bit: boolean;
+  dsn: OutgoingDsn | undefined;
+}
+
+/** What the sender asked about reports (RFC 3461), for a next hop that offers DSN. */
+export interface OutgoingDsn {
+  ret: 'FULL' | 'HDRS' | undefined;
+  /** Decoded. */
+  envid: string | undefined;
+  /** By address, with a leading space. */
+  rcptArguments: ReadonlyMap<string, string>;
 }
 
 /** Something that kept a message from passing. `response` is the next hop's own words where it said any. */
@@ -50,7 +62,7 @@ interface LibraryError extends Error {
 }
 
 export class HopConnection {
-  readonly #smtp: SMTPConnection;
+  readonly #smtp: DsnConnection;
   #failed: ((error: LibraryError) => void) | undefined;
   sent = 0;
 
@@ -60,7 +72,7 @@ export class HopConnection {
     private readonly timeouts: HopTimeouts,
     private readonly onEnd: (connection: HopConnection) => void,
   ) {
-    this.#smtp = new SMTPConnection({
+    this.#smtp = new DsnConnection({
       ...{ host: hop.host, port: hop.port, secure: hop.implicitTls, name: hop.name ?? hostname },
       requireTLS: hop.tls === 'required' || (hop.tls === 'insecure' && !hop.implicitTls),
       ignoreTLS: hop.tls === 'none',
@@ -112,21 +124,23 @@ export class HopConnection {
     const unfit = this.#unfit(message);
     if (unfit) {
       const fault = new HopFault(unfit, { response: undefined, inDoubt: false, unfit });
-      return { refused: new Map(), rest: { fault } };
+      return { refused: new Map(), rest: { fault }, reportsPassedOn: false };
     }
     this.sent++;
     const body = new WatchedBody(message.body);
-    const { from, to, size, is8Bit } = message;
-    const envelope = { from, to, size, use8BitMime: is8Bit };
+    const { from, to, size, is8Bit, dsn } = message;
+    this.#smtp.rcptArguments = dsn?.rcptArguments;
+    const envelope = { from, to, size, use8BitMime: is8Bit, ...(dsn && { dsn: { ret: dsn.ret, envid: dsn.envid } }) };
+    const reportsPassedOn = this.#offers('DSN');
     try {
       const sent = this.#call<{ response: string }>((done) => this.#smtp.send(envelope, body.source, done));
       const { response } = await within(this.timeouts.transactionTimeoutSeconds * 1000, 'the transaction', sent);
-      return { refused: this.#refused(), rest: { response } };
+      return { refused: this.#refused(), rest: { response }, reportsPassedOn };
     } catch (error) {
       const fault = faultOf(error as LibraryError, body.handedOver);
       const refused = this.#refused();
       await this.#recover(fault);
-      return { refused, rest: { fault } };
+      return { refused, rest: { fault }, reportsPassedOn };
     }
   }
 
@@ -144,11 +158,15 @@ export class HopConnection {
     return new Map(rejectedErrors.map(({ recipient, response }) => [recipient, response ?? '']));
   }
 
+  #offers(extension: string): boolean {
+    return (this.#smtp as unknown as Internals)._supportedExtensions.includes(extension);
+  }
+
   #unfit({ from, to, size }: OutgoingMessage): string | undefined {
-    const { _supportedExtensions: extensions, _maxAllowedSize: maxSize } = this.#smtp as unknown as Internals;
+    const { _maxAllowedSize: maxSize } = this.#smtp as unknown as Internals;
     if (maxSize && size > maxSize) return `552 5.3.4 the next hop takes at most ${maxSize} octets`;
     const needsUtf8 = [from, ...to].some((address) => /[\u0080-\uFFFF]/.test(address));
-    return needsUtf8 && !extensions.includes('SMTPUTF8') ? '553 5.6.7 the next hop does not offer SMTPUTF8' : undefined;
+    return needsUtf8 && !this.#offers('SMTPUTF8') ? '553 5.6.7 the next hop does not offer SMTPUTF8' : undefined;
   }
 
   /** A callback of the library as a promise that also ends when the connection does. */

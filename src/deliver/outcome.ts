@@ -10,14 +10,16 @@ export interface Outcome {
   /** The next hop's own words, or what went wrong on the way. */
   reply: string;
   hop: string;
+  /** The next hop offers DSN and was told what the sender wants to hear: it reports a delivery itself. */
+  reportsPassedOn?: boolean;
 }
 
 /** What a transaction came to, for each of `to`. */
-export function outcomesOf({ refused, rest }: SendResult, to: string[], hop: string): Outcome[] {
+export function outcomesOf({ refused, rest, reportsPassedOn }: SendResult, to: string[], hop: string): Outcome[] {
   const common = 'fault' in rest ? outcomeOfFault(rest.fault, hop) : outcomeOfReply(rest.response, hop, true);
   return to.map((recipient) => {
     const reply = refused.get(recipient);
-    return reply === undefined ? common : outcomeOfReply(reply, hop, false);
+    return reply === undefined ? { ...common, reportsPassedOn } : outcomeOfReply(reply, hop, false);
   });
 }
 

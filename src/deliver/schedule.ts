@@ -6,6 +6,8 @@ export interface RetrySettings {
   retryFactor: number;
   retryMaxSeconds: number;
   giveUpHours: number;
+  /** Age at which a sender hears that a message is still waiting; null = never. */
+  delayWarningHours: number | null;
 }
 
 /** How much of a wait is chance: from 1 - JITTER to 1. */
@@ -23,5 +25,15 @@ export function retryDelayMs(settings: RetrySettings, attempt: number, chance: n
 
 /** Whether a message accepted at `acceptedAt` is given up rather than tried again at `retryAt` (milliseconds). */
 export function isGivenUp(settings: RetrySettings, acceptedAt: number, retryAt: number): boolean {
-  return retryAt - acceptedAt > settings.giveUpHours * 3_600_000;
+  return retryAt > giveUpAt(settings, acceptedAt);
+}
+
+/** Milliseconds since the epoch, as `acceptedAt`. */
+export function giveUpAt(settings: RetrySettings, acceptedAt: number): number {
+  return acceptedAt + settings.giveUpHours * 3_600_000;
+}
+
+/** Whether a message that is tried again has waited for so long that its sender should know. */
+export function isDelayed({ delayWarningHours }: RetrySettings, acceptedAt: number, now: number): boolean {
+  return delayWarningHours !== null && now - acceptedAt >= delayWarningHours * 3_600_000;
 }

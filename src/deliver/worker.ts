@@ -5,11 +5,11 @@ import type { Clock } from '../base/clock.js';
 import type { Log } from '../base/log.js';
 import { messageOf } from '../base/fault.js';
 import { pause } from '../base/pause.js';
-import { bounceOf } from '../report/bounce.js';
 import type { MailMetrics } from '../report/metrics.js';
 import type { ClaimSource, Lease, Settlement, Spool } from '../spool/spool.js';
 import type { Relay } from './relay.js';
 import type { RetrySettings } from './schedule.js';
+import { withReport } from './sender-report.js';
 import { settlementOf } from './settlement.js';
 
 export interface DeliverySettings extends RetrySettings {
@@ -148,22 +148,9 @@ export class DeliveryWorker {
     const indexes = lease.recipients.flatMap(({ state }, index) => (state === 'pending' ? [index] : []));
     this.#noteDoubt(lease, indexes);
     const outcomes = indexes.length ? await relay.attempt(lease, indexes) : [];
-    const settlement = settlementOf(lease, indexes, outcomes, settings, clock.now(), chance());
-    await this.#settle(lease, this.#withReport(lease, settlement));
-  }
-
-  /** What failed for good is reported to the sender, in the same step in which it is recorded. */
-  #withReport(lease: Lease, settlement: Settlement): Settlement {
-    const { hostname, newId, clock } = this.parts;
-    const failed = settlement.recipients
-      .filter(({ status }) => status.state === 'failed')
-      .map(({ index, status: { reply, hop } }) => ({ address: lease.record.envelope.to[index]!, reply, hop }));
-    if (failed.length === 0) return settlement;
-    const facts = { id: newId(), hostname, at: clock.now(), original: lease.record, head: lease.head, failed };
-    const report = bounceOf(facts);
-    if (!report) return settlement;
-    const told = `report ${facts.id} to <${lease.record.envelope.from}>`;
-    return { ...settlement, report, events: [...settlement.events, { type: 'bounced', at: facts.at, reply: told }] };
+    const now = clock.now();
+    const settlement = settlementOf(lease, indexes, outcomes, settings, now, chance());
+    await this.#settle(lease, withReport(lease, settlement, outcomes, this.parts, now));
   }
 
   /** Promise 10: a second delivery that is possible is visible before it happens. */
@@ -206,7 +193,7 @@ export class DeliveryWorker {
         ...{ id: lease.record.id, key: lease.record.keyId, to, more, hop, reply },
         ...(retryAt === undefined ? {} : { retryAt: new Date(retryAt).toISOString() }),
       };
-      const level = ['delivered', 'captured', 'bounced'].includes(type) ? 'info' : 'warn';
+      const level = ['delivered', 'captured', 'bounced', 'reported'].includes(type) ? 'info' : 'warn';
       log[level](fields, `message ${type}`);
     }
   }

@@ -1,4 +1,5 @@
 // What travels beside the bytes of a message: who it is from, who it is for, and how it was sent.
+import type { EnvelopeDsn } from './dsn.js';
 
 /** RFC 6152: what the client said of the body's octets. */
 export type BodyType = '7BIT' | '8BITMIME';
@@ -11,6 +12,8 @@ export interface Envelope {
   bodyType: BodyType;
   /** RFC 6531: the client asked for SMTPUTF8. */
   smtpUtf8: boolean;
+  /** RFC 3461: what the client asked about reports; undefined when it asked nothing. */
+  dsn?: EnvelopeDsn;
 }
 
 /** A message as the spool keeps it, less its bytes. */

@@ -7,6 +7,7 @@ export type EventType =
   | 'deferred'
   | 'failed'
   | 'bounced'
+  | 'reported'
   | 'in-doubt'
   | 'retry-requested'
   | 'cancelled'

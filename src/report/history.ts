@@ -36,7 +36,7 @@ export function timelineOf(message: StoredMessage): MessageEvent[] {
 /** What an operator wants in a list: the last bad words about a message, or the last good ones. */
 export function lastWords(message: StoredMessage): string {
   const bad = message.events.findLast(({ type }) => ['failed', 'deferred', 'in-doubt'].includes(type));
-  const last = message.events.findLast(({ type }) => type !== 'bounced');
+  const last = message.events.findLast(({ type }) => type !== 'bounced' && type !== 'reported');
   const isGood = ['delivered', 'captured'].includes(statusOf(message));
   return message.damage || ((isGood ? last : (bad ?? last))?.reply ?? '');
 }

@@ -9,7 +9,11 @@ export class MailMetrics {
   readonly accepted = this.#counter('postern_messages_accepted_total', 'Messages answered with 250 or 202', []);
   readonly refused = this.#counter('postern_refusals_total', 'Refusals by reason', ['reason']);
   readonly recipients = this.#counter('postern_recipients_total', 'Recipients by what an attempt came to', ['outcome']);
-  readonly bounces = this.#counter('postern_bounces_total', 'Reports to senders about failed recipients', []);
+  readonly bounces = this.#counter(
+    'postern_bounces_total',
+    'Reports to senders: failed, delayed, and where asked for, delivered',
+    [],
+  );
   readonly redeliveries = this.#counter('postern_redeliveries_total', 'Attempts for recipients in doubt', []);
   readonly setAside = this.#counter('postern_messages_set_aside_total', 'Messages that could not be read', []);
   readonly hopConnections = this.#gauge('postern_next_hop_connections', 'Open connections to next hops');

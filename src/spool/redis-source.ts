@@ -158,6 +158,7 @@ export class RedisSource implements ClaimSource {
       recipients: readRecipients(fields, record),
       lostAttempts,
       retriedAt: Number(fields.retried_at ?? 0),
+      warnedAt: Number(fields.warned_at ?? 0),
       body,
       head: first,
       token,

@@ -55,8 +55,9 @@ export class RedisSpool implements Spool {
   async settle(lease: Lease, settlement: Settlement): Promise<boolean> {
     const { shard, sid, deliveries } = lease.token as Token;
     const { settings } = this;
-    const { report } = settlement;
+    const { report, warnedAt } = settlement;
     const fields = settlement.recipients.flatMap(({ index, status }) => [`r:${index}`, JSON.stringify(status)]);
+    if (warnedAt !== undefined) fields.push('warned_at', String(warnedAt));
     const result = await settle.run(
       this.redis,
       [shard.ready],
@@ -65,7 +66,7 @@ export class RedisSpool implements Spool {
         ...[settlement.retryAt ?? '', settlement.keepBody ? 1 : 0, settings.keepHours * 3_600_000],
         ...[settings.maxDone, settings.maxCaptured, settings.maxCapturedBytes],
         ...(report ? [report.record.id, JSON.stringify(report.record), report.octets] : ['', '', '']),
-        ...[settlement.recipients.length, ...fields],
+        ...[fields.length / 2, ...fields],
         ...settlement.events.map((event) => JSON.stringify(event)),
       ],
     );

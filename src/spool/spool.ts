@@ -34,6 +34,8 @@ export interface Lease {
   lostAttempts: number;
   /** When a person last asked for another try, milliseconds since the epoch, or 0. */
   retriedAt: number;
+  /** When the sender was told that it is delayed, milliseconds since the epoch, or 0. */
+  warnedAt: number;
   /** The octets: a buffer where they are few, a stream where they are many. Each call begins at the beginning. */
   body(): Buffer | Readable;
   /** The first octets, the header block among them. */
@@ -49,6 +51,8 @@ export interface Settlement {
   retryAt: number | undefined;
   /** Keep the octets of a message that is done (captured mail), within the bounds for such. */
   keepBody: boolean;
+  /** The sender is told, in this step, that the message is delayed. */
+  warnedAt?: number;
   /** A report to the sender, which becomes durable and ready in the same step. */
   report?: { record: MessageRecord; octets: Buffer };
 }

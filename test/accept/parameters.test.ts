@@ -45,7 +45,16 @@ test.each([
   ['MAIL FROM:<ж@example.com>', 'non-ascii-address'],
   ['MAIL FROM:<a@example.com> XFOO=bar', 'unknown-parameter'],
   ['MAIL FROM:<a@example.com> REQUIRETLS', 'unknown-parameter'],
-  ['MAIL FROM:<a@example.com> RET=FULL', 'unknown-parameter'],
+  ['MAIL FROM:<a@example.com> NOTIFY=NEVER', 'unknown-parameter'],
+  ['MAIL FROM:<a@example.com> RET', 'bad-parameter'],
+  ['MAIL FROM:<a@example.com> RET=ALL', 'bad-parameter'],
+  ['MAIL FROM:<a@example.com> RET=FULL RET=HDRS', 'repeated-parameter'],
+  ['MAIL FROM:<a@example.com> ENVID', 'bad-parameter'],
+  ['MAIL FROM:<a@example.com> ENVID=a+zz', 'bad-parameter'],
+  ['MAIL FROM:<a@example.com> ENVID=a+2b', 'bad-parameter'],
+  ['MAIL FROM:<a@example.com> ENVID=a+', 'bad-parameter'],
+  ['MAIL FROM:<a@example.com> ENVID=a+0D+0AX-Evil', 'bad-parameter'],
+  [`MAIL FROM:<a@example.com> ENVID=${'x'.repeat(101)}`, 'bad-parameter'],
   ['MAIL FROM:<a@example.com> AUTH=<>', 'unknown-parameter'],
   ['MAIL FROM:<a@example.com> SIZE=1 SIZE=2', 'repeated-parameter'],
   ['MAIL FROM:<a@example.com> SIZE=x', 'bad-parameter'],
@@ -62,10 +71,33 @@ test.each([
   ['RCPT TO:<postmaster>', 'bad-recipient-syntax'],
   ['RCPT TO:<a@localhost>', 'bad-recipient-domain'],
   ['RCPT TO:<a@b.test NOTIFY=NEVER>', 'bad-recipient-syntax'],
-  ['RCPT TO:<a@b.test> NOTIFY=NEVER', 'unknown-parameter'],
-  ['RCPT TO:<a@b.test> ORCPT=rfc822;a@b.test', 'unknown-parameter'],
+  ['RCPT TO:<a@b.test> RET=FULL', 'unknown-parameter'],
+  ['RCPT TO:<a@b.test> NOTIFY', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> NOTIFY=NEVER,SUCCESS', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> NOTIFY=SUCCESS,SUCCESS', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> NOTIFY=SUCCESS,', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> NOTIFY=ALWAYS', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> NOTIFY=NEVER NOTIFY=NEVER', 'repeated-parameter'],
+  ['RCPT TO:<a@b.test> ORCPT=a@b.test', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> ORCPT=;a@b.test', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> ORCPT=rfc822;', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> ORCPT=rfc822;a+0D+0AX@b.test', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> ORCPT=rfc822;a+7F@b.test', 'bad-parameter'],
+  ['RCPT TO:<a@b.test> ORCPT=utf-8;\u0436@b.test', 'bad-parameter'],
+  [`RCPT TO:<a@b.test> ORCPT=rfc822;${'x'.repeat(500)}`, 'bad-parameter'],
 ])('%s is refused as %s', (line, why) => {
   expect(reason(readRcpt(line, false))).toBe(why);
+});
+
+test('NOTIFY and ORCPT are read, and characters beyond ASCII become the form that needs no SMTPUTF8', () => {
+  const rcpt = 'RCPT TO:<a@b.test>';
+  expect(readRcpt(`${rcpt} notify=Delay,success orcpt=x400;/S+3Dab/`, false)).toMatchObject({
+    dsn: { notify: ['DELAY', 'SUCCESS'], orcpt: { type: 'x400', address: '/S=ab/' } },
+  });
+  expect(readRcpt(`${rcpt} NOTIFY=never`, false)).toMatchObject({ dsn: { notify: [] } });
+  expect(readRcpt(`${rcpt} ORCPT=utf-8;\u0436@b.test`, true)).toMatchObject({
+    dsn: { orcpt: { type: 'utf-8', address: '\\x{436}@b.test' } },
+  });
 });
 
 test('SIZE, BODY and SMTPUTF8 are read', () => {

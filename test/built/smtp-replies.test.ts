@@ -158,7 +158,7 @@ describe.each<[string, Row[]]>([
       ['parameters that were offered', [...AUTH, `${MAIL} SIZE=100 BODY=8BITMIME SMTPUTF8`], /^250 2\.1\.0 /],
       ['SIZE beyond the limit', [...AUTH, `${MAIL} SIZE=20001`], /^552 5\.3\.4 /],
       ['an unknown parameter', [...AUTH, `${MAIL} FOO=bar`], /^555 5\.5\.4 /],
-      ['DSN, which is not offered', [...AUTH, `${MAIL} RET=FULL`], /^555 5\.5\.4 /],
+      ['a parameter of RCPT', [...AUTH, `${MAIL} NOTIFY=NEVER`], /^555 5\.5\.4 /],
       ['ENVID, which is not offered', [...AUTH, `${MAIL} ENVID=1`], /^555 5\.5\.4 /],
       ['REQUIRETLS, which is not offered', [...AUTH, `${MAIL} REQUIRETLS`], /^555 5\.5\.4 /],
       ['a non-ASCII sender', [...AUTH, 'MAIL FROM:<büro@example.com>'], /^553 5\.6\.7 /],
@@ -178,7 +178,7 @@ describe.each<[string, Row[]]>([
     [
       ['a good recipient', RECIPIENTS, /^250 2\.1\.5 /],
       ['before MAIL', [...AUTH, RCPT], /^503 5\.5\.1 /],
-      ['an unknown parameter', [...AUTH, MAIL, `${RCPT} NOTIFY=NEVER`], /^555 5\.5\.4 /],
+      ['an unknown parameter', [...AUTH, MAIL, `${RCPT} RET=FULL`], /^555 5\.5\.4 /],
       ['a non-ASCII recipient', [...AUTH, MAIL, 'RCPT TO:<grüße@example.com>'], /^553 5\.6\.7 /],
       ['an address literal', [...AUTH, MAIL, 'RCPT TO:<a@[127.0.0.1]>'], /^501 5\.1\.3 /],
       ['an unqualified domain', [...AUTH, MAIL, 'RCPT TO:<a@intranet>'], /^501 5\.1\.3 /],

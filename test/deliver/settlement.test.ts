@@ -5,7 +5,13 @@ import { isGivenUp, retryDelayMs } from '../../src/deliver/schedule.js';
 import { settlementOf } from '../../src/deliver/settlement.js';
 import { makeRecord } from '../support/spool.js';
 
-const settings = { retryFirstSeconds: 60, retryFactor: 2, retryMaxSeconds: 3600, giveUpHours: 72 };
+const settings = {
+  retryFirstSeconds: 60,
+  retryFactor: 2,
+  retryMaxSeconds: 3600,
+  giveUpHours: 72,
+  delayWarningHours: 4,
+};
 const HOUR = 3_600_000;
 
 function leaseOf(recipients: RecipientStatus[], acceptedAt = 0): Lease {
@@ -15,6 +21,7 @@ function leaseOf(recipients: RecipientStatus[], acceptedAt = 0): Lease {
     recipients,
     lostAttempts: 0,
     retriedAt: 0,
+    warnedAt: 0,
     body: () => Buffer.alloc(1),
     head: Buffer.alloc(1),
     token: {},

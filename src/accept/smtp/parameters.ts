@@ -1,7 +1,8 @@
 // MAIL and RCPT as they stand on the line: the path and its parameters (RFC 5321 4.1.1.2, 4.1.1.3, 4.1.2), read
 // without changing an octet, and only the parameters of extensions that were offered (4.1.1.11).
 import { parseAddress, type Address, type AddressFault } from '../../message/address.js';
-import { refuse, type Reason, type Refusal } from '../../message/refusal.js';
+import { readEnvid, readNotify, readOrcpt, type EnvelopeDsn, type RecipientDsn } from '../../message/dsn.js';
+import { refuse, Refusal, type Reason } from '../../message/refusal.js';
 import type { BodyType } from '../../message/envelope.js';
 
 export interface MailCommand {
@@ -11,6 +12,15 @@ export interface MailCommand {
   smtpUtf8: boolean;
   /** SIZE=, octets; 0 when it was not given. */
   size: number;
+  /** RFC 3461. */
+  ret?: EnvelopeDsn['ret'];
+  envid?: string;
+}
+
+export interface RcptCommand {
+  address: Address;
+  /** RFC 3461: NOTIFY and ORCPT. */
+  dsn: RecipientDsn;
 }
 
 type Parameters = Map<string, string | undefined>;
@@ -33,14 +43,14 @@ export function readMail(line: string): MailCommand | Refusal {
   return verdict.ok ? { ...flags, address: verdict.address } : refuse(addressReason('sender', verdict.fault));
 }
 
-export function readRcpt(line: string, smtpUtf8: boolean): Address | Refusal {
+export function readRcpt(line: string, smtpUtf8: boolean): RcptCommand | Refusal {
   const read = readPath(line, RCPT, 'bad-recipient-syntax');
   if (!Array.isArray(read)) return read;
   const [path, parameters] = read;
-  const [unknown] = parameters.keys();
-  if (unknown !== undefined) return refuse('unknown-parameter', { name: unknown });
+  const dsn = rcptParameters(parameters, smtpUtf8);
+  if (dsn instanceof Refusal) return dsn;
   const verdict = parseAddress(path, smtpUtf8);
-  return verdict.ok ? verdict.address : refuse(addressReason('recipient', verdict.fault));
+  return verdict.ok ? { address: verdict.address, dsn } : refuse(addressReason('recipient', verdict.fault));
 }
 
 function readPath(line: string, pattern: RegExp, fault: Reason): [string, Parameters] | Refusal {
@@ -60,14 +70,45 @@ function readPath(line: string, pattern: RegExp, fault: Reason): [string, Parame
 function mailParameters(parameters: Parameters): Omit<MailCommand, 'address'> | Refusal {
   const flags: Omit<MailCommand, 'address'> = { bodyType: '7BIT', smtpUtf8: false, size: 0 };
   for (const [name, value] of parameters) {
-    if (name === 'SIZE' && value !== undefined && /^\d{1,20}$/.test(value)) flags.size = Number(value);
-    else if (name === 'BODY' && /^(7BIT|8BITMIME)$/i.test(value ?? ''))
-      flags.bodyType = value!.toUpperCase() as BodyType;
-    else if (name === 'SMTPUTF8' && value === undefined) flags.smtpUtf8 = true;
-    else if (['SIZE', 'BODY', 'SMTPUTF8'].includes(name)) return refuse('bad-parameter', { name });
-    else return refuse('unknown-parameter', { name });
+    const taken = MAIL_PARAMETERS[name]?.(flags, value);
+    if (taken === undefined) return refuse('unknown-parameter', { name });
+    if (!taken) return refuse('bad-parameter', { name });
   }
   return flags;
+}
+
+/** Each takes its value, undefined without one, and says whether it is right. */
+const MAIL_PARAMETERS: Record<string, (flags: Omit<MailCommand, 'address'>, value: string | undefined) => boolean> = {
+  SIZE: (flags, value) => {
+    flags.size = Number(value);
+    return /^\d{1,20}$/.test(value ?? '');
+  },
+  BODY: (flags, value) => {
+    flags.bodyType = value?.toUpperCase() as BodyType;
+    return /^(7BIT|8BITMIME)$/i.test(value ?? '');
+  },
+  SMTPUTF8: (flags, value) => (flags.smtpUtf8 = value === undefined),
+  RET: (flags, value) => {
+    flags.ret = value?.toUpperCase() as EnvelopeDsn['ret'];
+    return /^(FULL|HDRS)$/i.test(value ?? '');
+  },
+  ENVID: (flags, value) => (flags.envid = readEnvid(value ?? '')) !== undefined && value !== undefined,
+};
+
+function rcptParameters(parameters: Parameters, smtpUtf8: boolean): RecipientDsn | Refusal {
+  const dsn: RecipientDsn = {};
+  for (const [name, value] of parameters) {
+    if (name === 'NOTIFY') {
+      const notify = readNotify(value ?? '');
+      if (!notify) return refuse('bad-parameter', { name });
+      dsn.notify = notify;
+    } else if (name === 'ORCPT') {
+      const orcpt = readOrcpt(value ?? '', smtpUtf8);
+      if (!orcpt) return refuse('bad-parameter', { name });
+      dsn.orcpt = orcpt;
+    } else return refuse('unknown-parameter', { name });
+  }
+  return dsn;
 }
 
 function addressReason(which: 'sender' | 'recipient', fault: AddressFault): Reason {

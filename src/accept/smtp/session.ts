@@ -206,6 +206,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
       '8BITMIME',
       'SMTPUTF8',
       'ENHANCEDSTATUSCODES',
+      'DSN',
       `SIZE ${this.door.settings.maxMessageBytes}`,
       ...(this.secure ? [] : ['STARTTLS']),
       ...(this.#mayAuth() && !this.principal ? ['AUTH PLAIN LOGIN'] : []),

@@ -65,9 +65,8 @@ export class Transaction {
     const mail = readMail(line);
     const refusal = mail instanceof Refusal ? mail : await this.#admitMail(principal, mail);
     if (refusal || mail instanceof Refusal) return session.refuse(refusal!);
-    const { bodyType, smtpUtf8 } = mail;
     this.#named = new Set();
-    this.#envelope = { from: mail.address?.text ?? '', to: [], bodyType, smtpUtf8 };
+    this.#envelope = envelopeOf(mail);
     session.reply(250, '2.1.0', 'Ok');
   }
 
@@ -77,14 +76,16 @@ export class Transaction {
     if (principal instanceof Refusal) return session.refuse(principal);
     const envelope = this.#envelope;
     if (!envelope) return session.refuse(refuse('mail-first'));
-    const address = readRcpt(line, envelope.smtpUtf8);
-    if (address instanceof Refusal) return session.refuse(address);
+    const rcpt = readRcpt(line, envelope.smtpUtf8);
+    if (rcpt instanceof Refusal) return session.refuse(rcpt);
+    const { address, dsn } = rcpt;
     const refusal = session.door.policy.recipient(principal, address);
     if (refusal) return session.refuse(refusal);
     if (!this.#named.has(address.text)) {
       const limit = session.door.policy.maxRecipients(principal);
       if (envelope.to.length >= limit) return session.refuse(refuse('too-many-recipients', { limit }));
       this.#named.add(address.text);
+      if (dsn.notify || dsn.orcpt) (envelope.dsn ??= { recipients: {} }).recipients[envelope.to.length] = dsn;
       envelope.to.push(address.text);
     }
     session.reply(250, '2.1.5', 'Ok');
@@ -180,4 +181,9 @@ export class Transaction {
     if (!principal) return refuse('auth-required');
     return door.authenticator.recheck(principal, remoteAddress);
   }
+}
+
+function envelopeOf({ address, bodyType, smtpUtf8, ret, envid }: MailCommand): Envelope {
+  const dsn = { ...(ret && { ret }), ...(envid && { envid }), recipients: {} };
+  return { from: address?.text ?? '', to: [], bodyType, smtpUtf8, ...((ret ?? envid) ? { dsn } : {}) };
 }
