@@ -6,7 +6,7 @@ interface Internals {
   _sendRcpt(this: unknown, recipient: string, callback: unknown): void;
 }
 
-const { _sendRcpt: sendRcpt } = SMTPConnection.prototype as unknown as Internals;
+const library = SMTPConnection.prototype as unknown as Internals;
 
 export class DsnConnection extends SMTPConnection {
   /** Of the transaction under way: parameters of RCPT by address, with a leading space. */
@@ -16,7 +16,7 @@ export class DsnConnection extends SMTPConnection {
   /** @internal Called by the library for each recipient. */
   protected _sendRcpt(recipient: string, callback: unknown): void {
     this.#arguments = this.rcptArguments?.get(recipient) ?? '';
-    sendRcpt.call(this, recipient, callback);
+    library._sendRcpt.call(this, recipient, callback);
   }
 
   /** @internal Called by the library for what stands behind the path. */

@@ -74,7 +74,7 @@ export function readOrcpt(value: string, smtpUtf8: boolean): OriginalRecipient |
 }
 
 /** RFC 3461 4: a decoded value as it may stand in a command. */
-export function encodeXtext(text: string): string {
+function encodeXtext(text: string): string {
   return text.replace(/[^!-*,-<>-~]/g, (char) => `+${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
 
