@@ -10,7 +10,7 @@ import { Allowances } from './admit/allowance.js';
 import { Policy } from './admit/policy.js';
 import { Authenticator } from './authenticate/authenticator.js';
 import { hostPort } from './base/address.js';
-import { secureContext } from './base/certificate.js';
+import { secureContext, type CertificatePair } from './base/certificate.js';
 import { systemClock } from './base/clock.js';
 import { messageOf } from './base/fault.js';
 import { timeOrderedId } from './base/ids.js';
@@ -43,7 +43,10 @@ export interface Worker {
   addresses: Addresses;
   /** Ends everything, transactions and deliveries under way first. */
   drain(): Promise<void>;
-  reloadCertificate(): void;
+  /** Takes nothing new, and resolves when its clients have gone or `retireSeconds` are over; `drain` must follow. */
+  retire(): Promise<void>;
+  /** Of new handshakes. */
+  setCertificate(pair: CertificatePair): void;
 }
 
 export interface WorkerHooks {
@@ -82,9 +85,11 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
     await redis.ping();
   };
   // First up and last down, so that /readyz says what the process is about.
+  let closeHttp = async (): Promise<void> => {};
   if (config.http.port !== 'off') {
     const server = makeHttpServer(log);
-    lifecycle.defer('the HTTP server', () => server.close());
+    closeHttp = async () => void (await server.close());
+    lifecycle.defer('the HTTP server', closeHttp);
     const queue = new QueueMetrics(desk);
     const allMetrics = async () => `${await hooks.allMetrics()}${await queue.text()}`;
     healthRoutes(server, { authenticator, checkReady, metrics: allMetrics });
@@ -109,7 +114,15 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
       delivery?.stopClaiming();
       return lifecycle.close();
     },
-    reloadCertificate: () => reloadCertificate(runtime, listeners, log),
+    retire: async () => {
+      // Its address belongs to the others now, health checks included.
+      void closeHttp();
+      delivery?.stopClaiming();
+      await Promise.all(listeners.map((listener) => listener.retire(config.retireSeconds * 1000)));
+    },
+    setCertificate: (pair) => {
+      for (const listener of listeners) listener.setContext(contextOf(pair, runtime));
+    },
   };
 }
 
@@ -190,7 +203,7 @@ async function openListeners(
   lifecycle: Lifecycle,
 ): Promise<SmtpListener[]> {
   const { host, smtp, drainSeconds } = config;
-  const context = secureContext(runtime.certificate, Buffer.from(runtime.ticketKeys, 'base64'));
+  const context = contextOf(runtime.certificate, runtime);
   const count = new ConnectionCount();
   const listeners: SmtpListener[] = [];
   lifecycle.defer('the SMTP listeners', () =>
@@ -234,13 +247,5 @@ function makeDelivery(
   });
 }
 
-/** A pair that does not work leaves the old one in force. */
-function reloadCertificate(runtime: Runtime, listeners: SmtpListener[], log: Log): void {
-  try {
-    const context = secureContext(runtime.certificate, Buffer.from(runtime.ticketKeys, 'base64'));
-    for (const listener of listeners) listener.setContext(context);
-    log.info('certificate read again');
-  } catch (error) {
-    log.error({ fault: messageOf(error) }, 'the new certificate is not usable; the old one stays in force');
-  }
-}
+const contextOf = (pair: CertificatePair, { ticketKeys }: Runtime) =>
+  secureContext(pair, Buffer.from(ticketKeys, 'base64'));

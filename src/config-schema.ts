@@ -68,6 +68,7 @@ export const schema = z.strictObject({
   dataDir: text('a folder'),
   workers: optional(integer(1, 256)).transform((count) => count ?? availableParallelism()),
   drainSeconds: integer(0, 3600),
+  retireSeconds: integer(0, 86_400),
   smtp: z.strictObject({
     port,
     securePort: port,

@@ -1,11 +1,13 @@
 // The parent of all: makes the embedded Redis, the certificate and the pepper, starts the workers, replaces one that
-// dies, and brings everything down in order. It touches no message itself.
+// dies, renews them all one after the other, and brings everything down in order. It touches no message itself.
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { AggregatorRegistry } from 'prom-client';
+import { readCertificate, type CertificateFiles } from './base/certificate.js';
 import { messageOf, OperatorError } from './base/fault.js';
 import type { Log } from './base/log.js';
 import { pause } from './base/pause.js';
@@ -21,18 +23,42 @@ const LONGEST_PAUSE_MS = 10_000;
 /** Beyond the drain, for closing connections. */
 const GRACE_MS = 5000;
 
+/** What the workers are started with; the certificate's files are watched. */
+export type SupervisorRuntime = Omit<Runtime, 'ticketKeys' | 'certificate'> & { certificateFiles: CertificateFiles };
+
+/** Who waits for a worker: the listeners are up, or it ended before they were. */
+interface Birth {
+  onListening: (addresses: Addresses) => void;
+  /** Without it, one that ends at its start is replaced like any other. */
+  onFailed?: (why: string) => void;
+}
+
 export class Supervisor {
   readonly #aggregator = new AggregatorRegistry();
+  readonly #runtime: Runtime;
+  readonly #files: CertificateFiles;
+  /** Those that others have replaced and that let their clients finish. */
+  readonly #retired = new Set<Worker>();
+  /** Those that accept connections. */
+  readonly #serving = new Set<Worker>();
+  /** Where all of them listen, once it is known. */
+  #addresses: Addresses | undefined;
   #shortLives = 0;
   #isUp = false;
   #draining = false;
+  #reloading: Promise<void> = Promise.resolve();
   #failed: (message: string) => void = () => {};
 
+  /** @throws OperatorError when the certificate is not usable */
   constructor(
     private config: Config,
-    private readonly runtime: Omit<Runtime, 'ticketKeys'>,
+    { certificateFiles, ...runtime }: SupervisorRuntime,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.#files = certificateFiles;
+    const ticketKeys = randomBytes(48).toString('base64');
+    this.#runtime = { ...runtime, ticketKeys, certificate: readCertificate(certificateFiles) };
+  }
 
   /** Starts all workers. @returns the addresses, when every listener of every worker is up. @throws OperatorError */
   async start(): Promise<Addresses> {
@@ -40,22 +66,43 @@ export class Supervisor {
     // processes, and one on its way to a worker that is killed would stay open for ever with nobody behind it.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({ exec: WORKER_FILE, serialization: 'advanced', args: [] });
-    const runtime: Runtime = { ...this.runtime, ticketKeys: randomBytes(48).toString('base64') };
     const failed = new Promise<never>((_resolve, reject) => {
       this.#failed = (message) => reject(new OperatorError(message));
     });
-    const up = Array.from({ length: this.config.workers }, () => this.#fork(runtime));
+    const up = Array.from(
+      { length: this.config.workers },
+      () => new Promise<Addresses>((resolve) => this.#launch({ onListening: resolve })),
+    );
     const [addresses] = await Promise.race([Promise.all(up), failed]);
     this.#isUp = true;
-    this.config = withPorts(this.config, addresses!);
     failed.catch(() => {});
     this.#failed = (message) => this.log.error({ fault: message }, 'a worker did not start');
     this.#watchCertificate();
     return addresses!;
   }
 
-  reloadCertificate(): void {
-    for (const worker of this.#workers()) say(worker, { type: 'reload-certificate' });
+  /** Reads the certificate again. A pair that does not work leaves the old one in force. @returns whether it does */
+  reloadCertificate(): boolean {
+    try {
+      const pair = readCertificate(this.#files);
+      this.#runtime.certificate = pair;
+      for (const worker of this.#workers()) say(worker, { type: 'certificate', pair });
+      this.log.info('certificate read again');
+      return true;
+    } catch (error) {
+      this.log.error({ fault: messageOf(error) }, 'the new certificate is not usable; the old one stays in force');
+      return false;
+    }
+  }
+
+  /**
+   * Rolling restart: a new worker for each old one, one after the other, with `config` (and the code that is there
+   * now). An old one takes nothing new from the moment in which the new one serves, and its clients finish. A new
+   * worker that does not come up ends the restart, and the old ones go on.
+   */
+  reload(config: Config): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#roll(config));
+    return this.#reloading;
   }
 
   /** Lets the workers finish, and ends those that do not. */
@@ -80,41 +127,86 @@ export class Supervisor {
     return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
   }
 
-  /** @returns the addresses when the listeners of the worker, or of one that took its place, are up. */
-  #fork(runtime: Runtime): Promise<Addresses> {
-    return new Promise((resolve) => this.#launch(runtime, resolve));
+  async #roll(config: Config): Promise<void> {
+    const { config: before } = this;
+    const addresses = this.#addresses;
+    const old = this.#workers().filter((worker) => !this.#retired.has(worker));
+    this.config = keepPorts(config, before);
+    this.#addresses = undefined;
+    for (let at = 0; at < Math.max(old.length, config.workers) && !this.#draining; at++) {
+      const fault = at < config.workers ? await this.#startOne() : undefined;
+      if (fault !== undefined) {
+        this.config = before;
+        this.#addresses = addresses;
+        return this.log.error({ fault }, 'reload given up: a new worker did not start; the old ones go on');
+      }
+      const worker = old[at];
+      if (worker) this.#retire(worker);
+    }
+    this.log.info({ workers: config.workers }, 'reloaded: all workers are new');
   }
 
-  #launch(runtime: Runtime, onListening: (addresses: Addresses) => void): void {
+  /** @returns why it did not start, undefined when it serves. */
+  #startOne(): Promise<string | undefined> {
+    return new Promise((resolve) => this.#launch({ onListening: () => resolve(undefined), onFailed: resolve }));
+  }
+
+  #retire(worker: Worker): void {
+    this.#retired.add(worker);
+    this.#serving.delete(worker);
+    say(worker, { type: 'retire' });
+  }
+
+  #launch(birth: Birth): void {
     const worker = cluster.fork();
     const bornAt = Date.now();
+    let { onFailed } = birth;
     worker.once('exit', (code, signal) => {
-      this.log[this.#draining ? 'debug' : 'error']({ worker: worker.process.pid, code, signal }, 'a worker ended');
-      if (!this.#draining) void this.#replace(runtime, bornAt, signal || `exit code ${code}`, onListening);
+      this.#serving.delete(worker);
+      const isExpected = this.#draining || this.#retired.delete(worker);
+      this.log[isExpected ? 'debug' : 'error']({ worker: worker.process.pid, code, signal }, 'a worker ended');
+      const why = signal || `exit code ${code}`;
+      if (onFailed) return onFailed(why);
+      if (!isExpected) void this.#replace(bornAt, why, birth);
     });
     worker.on('message', (message: FromWorker) => {
-      if (message.type === 'online') say(worker, { type: 'start', config: this.config, runtime });
-      else if (message.type === 'listening') onListening(message.addresses);
-      else if (message.type === 'failed') {
-        this.#failed(message.message);
+      if (message.type === 'online') this.#tellToStart(worker);
+      else if (message.type === 'listening') {
+        onFailed = undefined;
+        if (this.#listens(worker, message.addresses)) birth.onListening(message.addresses);
+      } else if (message.type === 'failed') {
+        if (onFailed) onFailed(message.message);
+        else this.#failed(message.message);
         worker.process.kill('SIGKILL');
       } else if (message.type === 'metrics-wanted') void this.#answerMetrics(worker, message.id);
     });
   }
 
-  async #replace(
-    runtime: Runtime,
-    bornAt: number,
-    end: string,
-    onListening: (addresses: Addresses) => void,
-  ): Promise<void> {
+  /**
+   * Port 0 is any free port once, and stays that one as long as a worker holds it (node:cluster shares what was asked
+   * for in the same words). When none does, the next worker is told the number.
+   */
+  #tellToStart(worker: Worker): void {
+    if (this.#serving.size === 0 && this.#addresses) this.config = withPorts(this.config, this.#addresses);
+    say(worker, { type: 'start', config: this.config, runtime: this.#runtime });
+  }
+
+  /** @returns false for a worker that came up somewhere else, because the last that held port 0 died meanwhile. */
+  #listens(worker: Worker, addresses: Addresses): boolean {
+    this.#addresses ??= addresses;
+    if (isDeepStrictEqual(addresses, this.#addresses)) return Boolean(this.#serving.add(worker));
+    worker.process.kill('SIGKILL');
+    return false;
+  }
+
+  async #replace(bornAt: number, end: string, { onListening }: Birth): Promise<void> {
     const lived = Date.now() - bornAt;
     this.#shortLives = lived < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
     if (!this.#isUp && this.#shortLives >= MAX_FAILED_STARTS) {
       return this.#failed(`the workers end at their start (${end}); what they said is above`);
     }
     await pause(this.#shortLives <= 1 ? 0 : Math.min(100 * 2 ** this.#shortLives, LONGEST_PAUSE_MS));
-    if (!this.#draining) this.#launch(runtime, onListening);
+    if (!this.#draining) this.#launch({ onListening });
   }
 
   async #answerMetrics(worker: Worker, id: number): Promise<void> {
@@ -126,20 +218,21 @@ export class Supervisor {
   #watchCertificate(): void {
     if (!this.config.tls.cert) return;
     let timer: NodeJS.Timeout | undefined;
+    const onChange = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.reloadCertificate(), 500);
+    };
     try {
-      const watcher = watch(dirname(this.runtime.certificate.cert), () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => this.reloadCertificate(), 500);
-      });
-      watcher.on('error', () => {});
-      watcher.unref();
+      for (const folder of new Set([dirname(this.#files.cert), dirname(this.#files.key)]))
+        watch(folder, onChange)
+          .on('error', () => {})
+          .unref();
     } catch (error) {
       this.log.warn({ fault: messageOf(error) }, 'the certificate is not watched; send SIGHUP after a change');
     }
   }
 }
 
-/** Port 0 is any free port once: a worker that replaces the last one must be found where that was. */
 function withPorts(config: Config, addresses: Addresses): Config {
   const portOf = <T>(address: string | undefined, configured: T) =>
     address ? Number(address.split(':').at(-1)) : configured;
@@ -148,6 +241,21 @@ function withPorts(config: Config, addresses: Addresses): Config {
     ...config,
     smtp: { ...smtp, port: portOf(addresses.smtp, smtp.port), securePort: portOf(addresses.smtps, smtp.securePort) },
     http: { ...http, port: portOf(addresses.http, http.port) },
+  };
+}
+
+/** A port that is any free one stays the one that it was. */
+function keepPorts(config: Config, before: Config): Config {
+  const kept = <T>(port: T, was: T): T => (port === 0 ? was : port);
+  const { smtp, http } = config;
+  return {
+    ...config,
+    smtp: {
+      ...smtp,
+      port: kept(smtp.port, before.smtp.port),
+      securePort: kept(smtp.securePort, before.smtp.securePort),
+    },
+    http: { ...http, port: kept(http.port, before.http.port) },
   };
 }
 

@@ -1,6 +1,6 @@
 // What the supervisor and its workers say to each other. Secrets travel here, never through the environment, which
 // other programs of the same user could read.
-import type { CertificateFiles } from './base/certificate.js';
+import type { CertificatePair } from './base/certificate.js';
 import type { Config } from './config.js';
 
 export type Role = 'accept' | 'deliver';
@@ -13,7 +13,7 @@ export interface Runtime {
   /** The embedded Redis is used: the last process to leave stops it. */
   embedded: boolean;
   pepper: string;
-  certificate: CertificateFiles;
+  certificate: CertificatePair;
   /** 48 octets, base64. */
   ticketKeys: string;
 }
@@ -28,7 +28,8 @@ export interface Addresses {
 export type ToWorker =
   | { type: 'start'; config: Config; runtime: Runtime }
   | { type: 'drain' }
-  | { type: 'reload-certificate' }
+  | { type: 'retire' }
+  | { type: 'certificate'; pair: CertificatePair }
   | { type: 'metrics'; id: number; text: string };
 
 export type FromWorker =

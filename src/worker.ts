@@ -48,6 +48,12 @@ async function start(config: Config, runtime: Runtime): Promise<void> {
   }
 }
 
+/** Another worker has taken its place: its clients may finish in their own time. */
+async function retire(): Promise<void> {
+  await worker?.retire();
+  await leave();
+}
+
 /** A worker that does not serve yet has nothing to finish. */
 async function leave(): Promise<void> {
   if (leaving) return;
@@ -78,7 +84,8 @@ new AggregatorRegistry();
 process.on('message', (message: ToWorker) => {
   if (message.type === 'start') void start(message.config, message.runtime);
   else if (message.type === 'drain') void leave();
-  else if (message.type === 'reload-certificate') worker?.reloadCertificate();
+  else if (message.type === 'retire') void retire();
+  else if (message.type === 'certificate') worker?.setCertificate(message.pair);
   else if (message.type === 'metrics') {
     waiting.get(message.id)?.(message.text);
     waiting.delete(message.id);

@@ -10,6 +10,13 @@ export interface CertificateFiles {
   key: string;
 }
 
+/** What is in the files. */
+export interface CertificatePair {
+  /** PEM, the chain with the server's own first. */
+  cert: string;
+  key: string;
+}
+
 const VALID_DAYS = 3650;
 
 /** The configured files, or those in `dataDir`, made when they are missing. */
@@ -44,19 +51,12 @@ async function makeCertificate(files: CertificateFiles, folder: string, hostname
   }
 }
 
-/**
- * A context of the pair in `files`: TLS 1.2 and 1.3, forward secrecy only. @param ticketKeys 48 octets that all
- * processes share, so that a client resumes its TLS session with any of them.
- * @throws OperatorError that names the setting and the fault
- */
-export function secureContext(files: CertificateFiles, ticketKeys: Buffer): SecureContext {
-  const cert = readPem(files.cert, 'tls.cert');
-  const key = readPem(files.key, 'tls.key');
+/** Reads a pair and tries it. @throws OperatorError that names the setting and the fault */
+export function readCertificate(files: CertificateFiles): CertificatePair {
+  const pair = { cert: readPem(files.cert, 'tls.cert'), key: readPem(files.key, 'tls.key') };
   try {
-    return createSecureContext({
-      ...{ cert, key, ticketKeys, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionIdContext: 'postern' },
-      ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20',
-    });
+    createSecureContext(pair);
+    return pair;
   } catch (error) {
     throw new OperatorError(
       `tls.cert and tls.key: ${files.cert} and ${files.key} are not a usable pair: ${messageOf(error)}`,
@@ -64,9 +64,20 @@ export function secureContext(files: CertificateFiles, ticketKeys: Buffer): Secu
   }
 }
 
-function readPem(file: string, setting: string): Buffer {
+/**
+ * A context of a pair: TLS 1.2 and 1.3, forward secrecy only. @param ticketKeys 48 octets that all processes share, so
+ * that a client resumes its TLS session with any of them.
+ */
+export function secureContext(pair: CertificatePair, ticketKeys: Buffer): SecureContext {
+  return createSecureContext({
+    ...{ ...pair, ticketKeys, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionIdContext: 'postern' },
+    ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20',
+  });
+}
+
+function readPem(file: string, setting: string): string {
   try {
-    return readFileSync(file);
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new OperatorError(`${setting}: cannot read ${file} (${codeOf(error) || messageOf(error)})`);
   }

@@ -9,9 +9,9 @@ export interface GlobalOptions {
 }
 
 /** Reads the configuration that `--config`, POSTERN_CONFIG and the environment name. @throws OperatorError */
-export function configOf(command: Command): Config {
+export function configOf(command: Command, env = processEnv()): Config {
   const { config } = command.optsWithGlobals<GlobalOptions>();
-  return loadConfig(processEnv(), ...(config ? [config] : []));
+  return loadConfig(env, ...(config ? [config] : []));
 }
 
 export const wantsJson = (command: Command): boolean => Boolean(command.optsWithGlobals<GlobalOptions>().json);

@@ -1,6 +1,7 @@
 // postern serve: starts everything, prints one line when it is ready, and comes down in order.
+import { isDeepStrictEqual } from 'node:util';
 import { InvalidArgumentError, type Command } from 'commander';
-import { certificateFiles, secureContext } from '../base/certificate.js';
+import { certificateFiles } from '../base/certificate.js';
 import { systemClock } from '../base/clock.js';
 import { durabilityProblems } from '../base/durability.js';
 import { messageOf, OperatorError } from '../base/fault.js';
@@ -12,8 +13,8 @@ import { keepPrivate } from '../base/private-folder.js';
 import { forgetSecrets, processEnv, type Config } from '../config.js';
 import { mint } from '../keys/mint.js';
 import { KeyStore } from '../keys/store.js';
-import { Supervisor } from '../supervisor.js';
-import { allRoles, type Addresses, type Role, type Runtime } from '../worker-messages.js';
+import { Supervisor, type SupervisorRuntime } from '../supervisor.js';
+import { allRoles, type Addresses, type Role } from '../worker-messages.js';
 import { configOf, wantsJson } from './context.js';
 import { standardOutput } from './output.js';
 import { locateRedis, openPepper, openRedis } from './store-session.js';
@@ -27,11 +28,14 @@ export function serveCommand(program: Command): void {
     .option('--json', 'print the ready line as JSON')
     .addHelpText('after', '\nExample:\n  postern serve --role accept')
     .action(async ({ role }: { role: Role[] }, self: Command) => {
-      const config = configOf(self);
+      // A reload reads again what a start reads; the environment loses its secrets in between.
+      const env = { ...processEnv() };
+      const read = () => configOf(self, env);
+      const config = read();
       const log = createLog(config.log, { pid: process.pid });
       const lifecycle = new Lifecycle((name, error) => log.warn({ fault: messageOf(error) }, `cannot close ${name}`));
       try {
-        await serve(config, role, wantsJson(self), log, lifecycle);
+        await serve(config, read, role, wantsJson(self), log, lifecycle);
       } finally {
         await lifecycle.close();
       }
@@ -46,8 +50,17 @@ function readRoles(text: string): Role[] {
 }
 
 /** Serves until a signal has come and everything has ended. */
-async function serve(config: Config, roles: Role[], json: boolean, log: Log, lifecycle: Lifecycle): Promise<void> {
+async function serve(
+  config: Config,
+  read: () => Config,
+  roles: Role[],
+  json: boolean,
+  log: Log,
+  lifecycle: Lifecycle,
+): Promise<void> {
   const stop = stopSignal();
+  let onHangup = (): void => {};
+  process.on('SIGHUP', () => onHangup());
   forgetSecrets(processEnv());
   const { runtime, keys } = await prepare(config, roles, log, lifecycle);
   const supervisor = new Supervisor(config, runtime, log);
@@ -56,9 +69,9 @@ async function serve(config: Config, roles: Role[], json: boolean, log: Log, lif
     () => {},
   );
   lifecycle.defer('the workers', () => supervisor.drain());
-  process.on('SIGHUP', () => supervisor.reloadCertificate());
   const addresses = await Promise.race([supervisor.start(), stop.asked]);
   if (!addresses) return;
+  onHangup = () => reload(config, read, supervisor, log);
   log.info(destinationLine(config));
   // Last of all: a key that was minted before a start that failed would never be shown.
   const firstKey = runtime.embedded ? await mintFirstKey(config, keys, runtime.pepper) : undefined;
@@ -67,8 +80,24 @@ async function serve(config: Config, roles: Role[], json: boolean, log: Log, lif
   log.info('stopping: transactions under way may finish; a second signal cuts them');
 }
 
+/** Settings of what a rolling restart leaves as it is. */
+const FIXED = ['dataDir', 'redis', 'keys', 'tls'] as const;
+
+/** SIGHUP: new workers with what the configuration and the certificate say now. What is not usable changes nothing. */
+function reload(started: Config, read: () => Config, supervisor: Supervisor, log: Log): void {
+  try {
+    const config = read();
+    const fixed = FIXED.filter((name) => !isDeepStrictEqual(config[name], started[name]));
+    if (fixed.length) log.warn({ settings: fixed }, 'these settings need a restart; the old ones stay in force');
+    const kept = Object.fromEntries(FIXED.map((name) => [name, started[name]]));
+    if (supervisor.reloadCertificate()) void supervisor.reload({ ...config, ...kept });
+  } catch (error) {
+    log.error({ fault: messageOf(error) }, 'reload given up: the old settings stay in force');
+  }
+}
+
 interface Prepared {
-  runtime: Omit<Runtime, 'ticketKeys'>;
+  runtime: SupervisorRuntime;
   keys: KeyStore;
 }
 
@@ -82,9 +111,9 @@ async function prepare(config: Config, roles: Role[], log: Log, lifecycle: Lifec
   await checkDurability(config, redis, log);
   const keys = new KeyStore(redis);
   const pepper = await openPepper(config, keys);
-  const certificate = await certificateFiles(config.tls, config.dataDir, config.hostname);
-  secureContext(certificate, systemRandom(48));
-  return { runtime: { roles, redisUrl: url, embedded: embedded !== undefined, pepper, certificate }, keys };
+  const files = await certificateFiles(config.tls, config.dataDir, config.hostname);
+  const runtime = { roles, redisUrl: url, embedded: embedded !== undefined, pepper, certificateFiles: files };
+  return { runtime, keys };
 }
 
 async function checkDurability(config: Config, redis: RedisClient, log: Log): Promise<void> {

@@ -1,6 +1,6 @@
 // A worker of Postern inside the test process, on a real Redis, real sockets and free ports.
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startWorker } from '../../src/app.js';
@@ -58,7 +58,7 @@ export async function startTestWorker(options: WorkerOptions = {}): Promise<Test
       embedded: false,
       pepper: PEPPER,
     },
-    ...{ certificate: await writeCertificate(dir), ticketKeys: randomBytes(48).toString('base64') },
+    ...{ certificate: await makeCertificate(), ticketKeys: randomBytes(48).toString('base64') },
   };
   const allMetrics = () => metrics.registry.metrics();
   const worker = await startWorker(config, runtime, { log: log.log, metrics, allMetrics });
@@ -96,14 +96,6 @@ function testConfig(redis: TestRedis, dataDir: string, env: Record<string, strin
     ...{ POSTERN_SMTP_PORT: '0', POSTERN_SMTP_SECURE_PORT: '0', POSTERN_HTTP_PORT: '0', POSTERN_LOG_LEVEL: 'trace' },
     ...env,
   });
-}
-
-async function writeCertificate(dir: string): Promise<{ cert: string; key: string }> {
-  const pair = await makeCertificate();
-  const files = { cert: join(dir, 'cert.pem'), key: join(dir, 'key.pem') };
-  writeFileSync(files.cert, pair.cert);
-  writeFileSync(files.key, pair.key, { mode: 0o600 });
-  return files;
 }
 
 const portOf = (address: string | undefined): number => Number(address?.split(':').at(-1) ?? 0);

@@ -5,10 +5,14 @@ import type { SecureContext } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import { messageOf } from '../../base/fault.js';
+import { pause } from '../../base/pause.js';
 import { listenFault } from '../../base/listen-fault.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import type { ConnectionCount, SmtpDoor } from './door.js';
 import { SmtpSession } from './session.js';
+
+/** A client that says nothing for so long between two transactions is not about to send. */
+const SILENCE_MS = 2000;
 
 export class SmtpListener extends SMTPServer {
   readonly #sessions = new Set<SmtpSession>();
@@ -63,6 +67,23 @@ export class SmtpListener extends SMTPServer {
       this.server.listen({ host, port, backlog: 1024 }, () => resolve());
     }).catch((error: unknown) => Promise.reject(listenFault(error, host, port, setting)));
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Takes no more connections and lets the sessions go on, because others serve now: each ends when its client wants
+   * it, or is silent between transactions. Resolves when all have ended, or after `ms`.
+   */
+  async retire(ms: number): Promise<void> {
+    this.server.close();
+    const until = Date.now() + ms;
+    const seen = new Map<SmtpSession, number>();
+    while (this.#sessions.size + this._pendingSockets.size > 0 && Date.now() < until) {
+      await pause(SILENCE_MS);
+      for (const session of this.#sessions) {
+        if (seen.get(session) === session._socket.bytesRead) session.drain(true);
+        else seen.set(session, session._socket.bytesRead);
+      }
+    }
   }
 
   /** Takes no more connections, lets transactions end, and cuts what is left after `ms`. */

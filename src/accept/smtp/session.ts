@@ -76,8 +76,9 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     this.reply(code, enhanced, refusal.text);
   }
 
-  /** Ends the session as soon as no transaction is under way. */
-  drain(): void {
+  /** Ends the session as soon as no transaction is under way; or, `onlyIfIdle`, now or not at all. */
+  drain(onlyIfIdle = false): void {
+    if (onlyIfIdle && (this.#transaction.isOpen || this.#auth)) return;
     this.#draining = true;
     if (!this.#transaction.isOpen && !this._closing) this.refuse(refuse('shutting-down'));
   }
