@@ -54,6 +54,8 @@ export interface WorkerHooks {
   metrics: MailMetrics;
   /** The figures of all processes. */
   allMetrics: () => Promise<string>;
+  /** Whether the disk of the store has room for more mail. */
+  hasRoom: () => boolean;
 }
 
 /** Starts the parts that `runtime.roles` name. @throws OperatorError; then everything is released again. */
@@ -101,7 +103,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   lifecycle.defer('delivery', () => delivery?.stop(Math.max(1000, drainUntil - systemClock.now())));
   const listeners: SmtpListener[] = [];
   if (runtime.roles.includes('accept')) {
-    const door = makeDoor(config, redis, authenticator, spool, log, metrics);
+    const door = makeDoor(config, redis, authenticator, spool, hooks);
     listeners.push(...(await openListeners(config, runtime, door, addresses, lifecycle)));
   }
   phase = 'serving';
@@ -179,14 +181,13 @@ function makeDoor(
   redis: RedisClient,
   authenticator: Authenticator,
   spool: RedisSpool,
-  log: Log,
-  metrics: MailMetrics,
+  { log, metrics, hasRoom }: WorkerHooks,
 ): SmtpDoor {
   const { hostname, smtp } = config;
   const policy = new Policy(addressMatches, smtp);
   const allowances = new Allowances(redis, systemClock);
   const submitter = new Submitter({
-    ...{ authenticator, policy, allowances, spool, clock: systemClock },
+    ...{ authenticator, policy, allowances, spool, hasRoom, clock: systemClock },
     budget: new Budget(smtp.maxBufferedBytes),
     settings: { ...smtp, hostname },
     onFault: (error) => log.warn({ fault: messageOf(error) }, 'a message could not be taken'),

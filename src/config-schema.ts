@@ -93,6 +93,7 @@ export const schema = z.strictObject({
     url: optional(checked(redisFault)),
     durability: choice('strict', 'warn'),
     maxMemoryBytes: integer(16 * 2 ** 20, 2 ** 50),
+    minFreeBytes: integer(0, 2 ** 50),
     commandTimeoutSeconds: integer(1, 600),
   }),
   relay: z.strictObject({ url: optional(relayUrls).transform((urls) => (urls?.length ? urls : null)) }),

@@ -3,6 +3,8 @@
 import cluster from 'node:cluster';
 import { AggregatorRegistry } from 'prom-client';
 import { startWorker, type Worker } from './app.js';
+import { systemClock } from './base/clock.js';
+import { DiskSpace, diskUse } from './base/disk-space.js';
 import { EmbeddedRedis } from './base/embedded-redis.js';
 import { messageOf, OperatorError } from './base/fault.js';
 import { createLog, type Log } from './base/log.js';
@@ -38,7 +40,9 @@ async function start(config: Config, runtime: Runtime): Promise<void> {
     setTimeout(() => process.exit(70), 500);
   });
   try {
-    worker = await startWorker(config, runtime, { log, metrics, allMetrics });
+    const disk = new DiskSpace(config.redis.minFreeBytes, systemClock, () => diskUse(config.dataDir));
+    const hasRoom = (): boolean => !runtime.embedded || !disk.isLow;
+    worker = await startWorker(config, runtime, { log, metrics, allMetrics, hasRoom });
     tell({ type: 'listening', addresses: worker.addresses });
   } catch (error) {
     tell({

@@ -19,6 +19,8 @@ export interface SubmitterParts {
   allowances: Allowances;
   spool: Spool;
   budget: Budget;
+  /** Whether the store has room for more mail, as far as can be told without asking it. */
+  hasRoom: () => boolean;
   clock: Clock;
   settings: IntakeSettings & { hostname: string };
   /** Told of faults that a client sees only as temporary. */
@@ -43,6 +45,11 @@ export class Submitter {
     return outcome;
   }
 
+  /** For the earliest stage that can know (RFC 1870 6.1); every message is looked at again. */
+  room(): Refusal | undefined {
+    return this.parts.hasRoom() ? undefined : refuse('storage-full');
+  }
+
   #admitEnvelope({ principal, envelope, client }: Submission): Refusal | undefined {
     const { policy } = this.parts;
     const limit = policy.maxRecipients(principal);
@@ -51,6 +58,7 @@ export class Submitter {
     if (sender && !sender.ok) return refuse('bad-sender-syntax');
     const recipients = envelope.to.map((text) => parseAddress(text, envelope.smtpUtf8));
     return (
+      this.room() ??
       policy.connection(principal, client.secure) ??
       policy.sender(principal, sender?.address) ??
       firstRefusal(recipients, (verdict) =>
@@ -64,7 +72,7 @@ export class Submitter {
     const { authenticator, policy, allowances, clock } = this.parts;
     const current = await authenticator.recheck(principal, client.address);
     if (current instanceof Refusal) return current;
-    const refusal = policy.fromFields(current, intake.from) ?? (await allowances.take(current));
+    const refusal = this.room() ?? policy.fromFields(current, intake.from) ?? (await allowances.take(current));
     if (refusal) return refusal;
     const { messageId, subject, size } = intake;
     const record: MessageRecord = {

@@ -3,7 +3,7 @@
 // parent was killed) is used as it is; one that dies is started again; the last process to leave stops it.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readSync, fstatSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, fstatSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -98,6 +98,7 @@ export class EmbeddedRedis {
     const { confFile, maxMemoryBytes } = this.settings;
     const logFile = join(this.#folder, 'redis.log');
     const logStart = sizeOf(logFile);
+    removeHalfRewrites(this.#folder);
     const args = [confFile, '--dir', this.#folder, '--unixsocket', this.#socket, '--unixsocketperm', '700'];
     const child = spawn('redis-server', [...args, '--maxmemory', String(maxMemoryBytes), '--logfile', logFile], {
       ...{ cwd: this.#folder, stdio: 'ignore', detached: true },
@@ -113,6 +114,12 @@ export class EmbeddedRedis {
       await pause(10);
     }
   }
+}
+
+/** What a rewrite of the append-only file leaves behind when the server is killed in the middle; it is never read. */
+function removeHalfRewrites(folder: string): void {
+  const isHalf = (name: string): boolean => /^temp-.*\.(aof|rdb)$/.test(name);
+  for (const name of readdirSync(folder).filter(isHalf)) rmSync(join(folder, name), { force: true });
 }
 
 function socketPath(folder: string): string {

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { InvalidArgumentError, type Command } from 'commander';
 import { certificateFiles } from '../base/certificate.js';
 import { systemClock } from '../base/clock.js';
+import { DiskReserve } from '../base/disk-reserve.js';
 import { durabilityProblems } from '../base/durability.js';
 import { messageOf, OperatorError } from '../base/fault.js';
 import { systemRandom } from '../base/ids.js';
@@ -105,7 +106,12 @@ interface Prepared {
 async function prepare(config: Config, roles: Role[], log: Log, lifecycle: Lifecycle): Promise<Prepared> {
   keepPrivate(config.dataDir, log);
   const { url, embedded } = await locateRedis(config, log);
-  if (embedded) lifecycle.defer('the embedded Redis', () => embedded.stop());
+  if (embedded) {
+    lifecycle.defer('the embedded Redis', () => embedded.stop());
+    const reserve = new DiskReserve(config.dataDir, config.redis.minFreeBytes, log);
+    lifecycle.defer('the reserve on the disk', () => reserve.stop());
+    reserve.start();
+  }
   const redis = await openRedis(config, url, embedded !== undefined, log);
   lifecycle.defer('the connection to Redis', () => redis.disconnect());
   await checkDurability(config, redis, log);

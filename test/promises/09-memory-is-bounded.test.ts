@@ -109,6 +109,20 @@ test('a full Redis answers 452 and takes mail again when there is room', async (
   await redis.stop();
 });
 
+test('a full disk answers 452 at MAIL and at the end of DATA, and mail is taken again when there is room', async () => {
+  let hasRoom = true;
+  const worker = await startTestWorker({ hasRoom: () => hasRoom });
+  const dialogue = await beginData(worker, (await worker.mint()).key);
+  hasRoom = false;
+  expect(await dialogue.line(`${HEADER}x\r\n.`)).toBe('452 4.3.1 Insufficient system storage, try again later');
+  expect(await dialogue.line('MAIL FROM:<a@example.com>')).toMatch(/^452 4\.3\.1 /);
+  hasRoom = true;
+  expect(await submit(dialogue, `${HEADER}small\r\n`)).toMatch(/^250 /);
+  expect(await worker.desk.list(10)).toHaveLength(1);
+  await dialogue.close();
+  await worker.stop();
+});
+
 test('captured mail is kept within its bounds, the oldest goes first', async () => {
   const worker = await startTestWorker({ env: { POSTERN_CAPTURE_MAX_MESSAGES: '3' } });
   const { key } = await worker.mint();

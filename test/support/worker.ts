@@ -22,6 +22,8 @@ export interface WorkerOptions {
   env?: Record<string, string>;
   redis?: TestRedis;
   roles?: Role[];
+  /** Whether the disk of the store has room. */
+  hasRoom?: () => boolean;
 }
 
 export interface TestWorker {
@@ -61,7 +63,10 @@ export async function startTestWorker(options: WorkerOptions = {}): Promise<Test
     ...{ certificate: await makeCertificate(), ticketKeys: randomBytes(48).toString('base64') },
   };
   const allMetrics = () => metrics.registry.metrics();
-  const worker = await startWorker(config, runtime, { log: log.log, metrics, allMetrics });
+  const worker = await startWorker(config, runtime, {
+    ...{ log: log.log, metrics, allMetrics },
+    hasRoom: options.hasRoom ?? (() => true),
+  });
   const client = redis.client();
   const keys = new KeyStore(client);
   const port = portOf(worker.addresses.smtp);

@@ -164,11 +164,11 @@ export class Transaction {
   }
 
   async #admitMail(principal: Principal, { address, size }: MailCommand): Promise<Refusal | undefined> {
-    const { policy, allowances } = this.session.door;
+    const { policy, allowances, submitter } = this.session.door;
     const limit = policy.maxBytes(principal);
     if (size > limit) return refuse('too-big', { limit });
     try {
-      return policy.sender(principal, address) ?? (await allowances.look(principal));
+      return submitter.room() ?? policy.sender(principal, address) ?? (await allowances.look(principal));
     } catch (error) {
       return refusalOfFault(error);
     }
