@@ -71,7 +71,7 @@ export async function startWorker(config: Config, runtime: Runtime, hooks: Worke
 }
 
 async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lifecycle: Lifecycle): Promise<Worker> {
-  const { log, metrics } = hooks;
+  const { log } = hooks;
   const connect = connector(config, runtime, log, lifecycle);
   const redis = connect('commands');
   await whenReady(redis, REDIS_START_MS);
