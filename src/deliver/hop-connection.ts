@@ -1,10 +1,10 @@
 // One SMTP connection to a next hop, used for one message after the other. nodemailer's SMTPConnection speaks the
 // protocol; the envelope goes out exactly as it was admitted, the octets exactly as they are stored.
-import { Readable, type Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { within } from '../base/deadline.js';
 import { messageOf } from '../base/fault.js';
-import { DsnConnection } from './dsn-connection.js';
 import type { NextHop } from './next-hop.js';
+import { OutgoingConnection } from './outgoing-connection.js';
 
 export interface HopTimeouts {
   connectTimeoutSeconds: number;
@@ -62,7 +62,7 @@ interface LibraryError extends Error {
 }
 
 export class HopConnection {
-  readonly #smtp: DsnConnection;
+  readonly #smtp: OutgoingConnection;
   #failed: ((error: LibraryError) => void) | undefined;
   sent = 0;
 
@@ -72,7 +72,7 @@ export class HopConnection {
     private readonly timeouts: HopTimeouts,
     private readonly onEnd: (connection: HopConnection) => void,
   ) {
-    this.#smtp = new DsnConnection({
+    this.#smtp = new OutgoingConnection({
       ...{ host: hop.host, port: hop.port, secure: hop.implicitTls, name: hop.name ?? hostname },
       requireTLS: hop.tls === 'required' || (hop.tls === 'insecure' && !hop.implicitTls),
       ignoreTLS: hop.tls === 'none',
@@ -130,6 +130,7 @@ export class HopConnection {
     const body = new WatchedBody(message.body);
     const { from, to, size, is8Bit, dsn } = message;
     this.#smtp.rcptArguments = dsn?.rcptArguments;
+    this.#smtp.wholeBody = Buffer.isBuffer(message.body) ? message.body : undefined;
     const envelope = { from, to, size, use8BitMime: is8Bit, ...(dsn && { dsn: { ret: dsn.ret, envid: dsn.envid } }) };
     const reportsPassedOn = this.#offers('DSN');
     try {
@@ -206,17 +207,14 @@ class WatchedBody {
 
   constructor(private readonly body: Buffer | Readable) {}
 
-  /** What nodemailer takes for a message: it calls nothing but `pipe` on a buffer, and treats a stream as one. */
+  /** What nodemailer takes for a message; a buffer is on its way (OutgoingConnection) when it is asked to `pipe`. */
   get source(): Readable {
     const { body } = this;
     if (body instanceof Readable) {
       body.once('end', () => (this.handedOver = true));
       return body;
     }
-    const pipe = (to: Writable): void => {
-      this.handedOver = true;
-      to.end(body);
-    };
+    const pipe = (): void => void (this.handedOver = true);
     return { pipe } as unknown as Readable;
   }
 }

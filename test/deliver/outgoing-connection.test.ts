@@ -1,0 +1,28 @@
+import fc from 'fast-check';
+import { framed } from '../../src/deliver/outgoing-connection.js';
+
+const onTheWire = (text: string): string => Buffer.concat(framed(Buffer.from(text))).toString();
+
+test.each([
+  ['', '.\r\n'],
+  ['a\r\n', 'a\r\n.\r\n'],
+  ['a', 'a\r\n.\r\n'],
+  ['.\r\n', '..\r\n.\r\n'],
+  ['.a\r\n..b\r\n', '..a\r\n...b\r\n.\r\n'],
+  ['a\r\n.', 'a\r\n..\r\n.\r\n'],
+  ['\r\n.\r\n', '\r\n..\r\n.\r\n'],
+])('%j goes out as %j', (text, wire) => {
+  expect(onTheWire(text)).toBe(wire);
+});
+
+test('what a receiver reads is what was stored, and nothing in it ends the data early', () => {
+  const line = fc.string({ unit: fc.constantFrom('.', 'a', ' '), maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
+      const body = lines.map((text) => `${text}\r\n`).join('');
+      const wire = `\r\n${onTheWire(body)}`;
+      expect(wire.indexOf('\r\n.\r\n')).toBe(wire.length - 5);
+      expect(wire.slice(2, -3).replace(/(^|\r\n)\./g, '$1')).toBe(body);
+    }),
+  );
+});
