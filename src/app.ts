@@ -13,7 +13,7 @@ import { hostPort } from './base/address.js';
 import { secureContext, type CertificatePair } from './base/certificate.js';
 import { systemClock } from './base/clock.js';
 import { messageOf } from './base/fault.js';
-import { timeOrderedId } from './base/ids.js';
+import { pooledRandom, timeOrderedId } from './base/ids.js';
 import { Lifecycle } from './base/lifecycle.js';
 import type { Log } from './base/log.js';
 import { connectRedis, whenReady, type RedisClient } from './base/redis.js';
@@ -192,7 +192,8 @@ function makeDoor(
     settings: { ...smtp, hostname },
     onFault: (error) => log.warn({ fault: messageOf(error) }, 'a message could not be taken'),
   });
-  const newId = () => timeOrderedId(systemClock.now());
+  const random = pooledRandom();
+  const newId = () => timeOrderedId(systemClock.now(), random);
   return { settings: { ...smtp, hostname }, authenticator, policy, allowances, submitter, newId, log, metrics };
 }
 
@@ -233,7 +234,8 @@ function makeDelivery(
   lifecycle.defer('connections to next hops', () => pool.close());
   const hops = (config.relay.url ?? []).map(parseNextHop);
   const relay: Relay = hops.length ? new SmartHostRelay(hops, pool) : new CaptureRelay();
-  const newId = () => timeOrderedId(systemClock.now());
+  const random = pooledRandom();
+  const newId = () => timeOrderedId(systemClock.now(), random);
   return new DeliveryWorker({
     cutConnections: () => pool.abort(),
     hostname,

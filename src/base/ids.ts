@@ -7,6 +7,19 @@ export type Random = (size: number) => Buffer;
 
 export const systemRandom: Random = (size) => randomBytes(size);
 
+const POOL_BYTES = 4096;
+
+/** For ids, which are no secrets: asking the system costs more than an id does, so it is asked for many at once. */
+export function pooledRandom(random: Random = systemRandom): Random {
+  let pool = Buffer.alloc(0);
+  return (size) => {
+    if (pool.length < size) pool = random(POOL_BYTES);
+    const bytes = pool.subarray(0, size);
+    pool = pool.subarray(size);
+    return bytes;
+  };
+}
+
 /** What every id of ours looks like: 22 base64url characters, the last of which carries four unused zero bits. */
 export const ID_PATTERN = /^[A-Za-z0-9_-]{21}[AQgw]$/;
 

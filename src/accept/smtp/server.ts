@@ -11,12 +11,20 @@ import { refuse, type Refusal } from '../../message/refusal.js';
 import type { ConnectionCount, SmtpDoor } from './door.js';
 import { SmtpSession } from './session.js';
 
+interface SessionFacts {
+  id: string;
+  localAddress: string;
+  localPort: number;
+}
+
 /** A client that says nothing for so long between two transactions is not about to send. */
 const SILENCE_MS = 2000;
 
 export class SmtpListener extends SMTPServer {
   readonly #sessions = new Set<SmtpSession>();
   #whenEmpty: (() => void) | undefined;
+  /** Told to each session, which would otherwise ask the system. */
+  #local = { localAddress: '', localPort: 0 };
 
   constructor(
     private readonly door: SmtpDoor,
@@ -27,6 +35,7 @@ export class SmtpListener extends SMTPServer {
     super({
       secure,
       logger: false,
+      name: door.settings.hostname,
       disableReverseLookup: true,
       socketTimeout: door.settings.idleTimeoutSeconds * 1000,
     });
@@ -40,8 +49,12 @@ export class SmtpListener extends SMTPServer {
   }
 
   /** No proxy is believed, so that there is nothing to wait for before a session begins. */
-  override _handleProxy(_socket: Socket, callback: (error: Error | null, options?: { id: string }) => void): void {
-    callback(null, { id: this.door.newId() });
+  override _handleProxy(_socket: Socket, callback: (error: Error | null, options?: SessionFacts) => void): void {
+    callback(null, { id: this.door.newId(), ...this.#local });
+  }
+
+  override _expectsProxyHeader(): boolean {
+    return false;
   }
 
   override connect(socket: Socket, options?: SMTPConnectionOptions): void {
@@ -66,7 +79,9 @@ export class SmtpListener extends SMTPServer {
       this.server.once('error', reject);
       this.server.listen({ host, port, backlog: 1024 }, () => resolve());
     }).catch((error: unknown) => Promise.reject(listenFault(error, host, port, setting)));
-    return (this.server.address() as AddressInfo).port;
+    const { address, port: opened } = this.server.address() as AddressInfo;
+    this.#local = { localAddress: address, localPort: opened };
+    return opened;
   }
 
   /**
