@@ -11,7 +11,7 @@ const POOL_BYTES = 4096;
 
 /** For ids, which are no secrets: asking the system costs more than an id does, so it is asked for many at once. */
 export function pooledRandom(random: Random = systemRandom): Random {
-  let pool = Buffer.alloc(0);
+  let pool: Buffer = Buffer.alloc(0);
   return (size) => {
     if (pool.length < size) pool = random(POOL_BYTES);
     const bytes = pool.subarray(0, size);
