@@ -9,10 +9,13 @@ import { Submitter } from './accept/submit.js';
 import { Allowances } from './admit/allowance.js';
 import { Policy } from './admit/policy.js';
 import { Authenticator } from './authenticate/authenticator.js';
+import { HttpGate } from './authenticate/bearer.js';
+import { RequestRate } from './authenticate/request-rate.js';
 import { hostPort } from './base/address.js';
 import { secureContext, type CertificatePair } from './base/certificate.js';
 import { systemClock } from './base/clock.js';
 import { messageOf } from './base/fault.js';
+import { makeHttpServer, openHttp } from './base/http-server.js';
 import { pooledRandom, timeOrderedId } from './base/ids.js';
 import { Lifecycle } from './base/lifecycle.js';
 import type { Log } from './base/log.js';
@@ -29,7 +32,7 @@ import { KeyStore } from './keys/store.js';
 import { KeyUsage } from './keys/usage.js';
 import { KeyVerifier } from './keys/verify.js';
 import { healthRoutes } from './manage/health.js';
-import { makeHttpServer, openHttp } from './manage/http-server.js';
+import { openapiRoute } from './manage/openapi.js';
 import { QueueMetrics } from './manage/queue-metrics.js';
 import type { MailMetrics } from './report/metrics.js';
 import { RedisDesk } from './spool/redis-desk.js';
@@ -89,12 +92,15 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   // First up and last down, so that /readyz says what the process is about.
   let closeHttp = async (): Promise<void> => {};
   if (config.http.port !== 'off') {
-    const server = makeHttpServer(log);
+    const server = await makeHttpServer(config.http, log);
     closeHttp = async () => void (await server.close());
     lifecycle.defer('the HTTP server', closeHttp);
     const queue = new QueueMetrics(desk);
     const allMetrics = async () => `${await hooks.allMetrics()}${await queue.text()}`;
-    healthRoutes(server, { authenticator, checkReady, metrics: allMetrics });
+    const gate = makeGate(config, authenticator, new Allowances(redis, systemClock), hooks);
+    gate.install(server);
+    healthRoutes(server, { gate, checkReady, metrics: allMetrics });
+    openapiRoute(server);
     addresses.http = hostPort(config.host, await openHttp(server, config.host, config.http.port));
   }
   let drainUntil = 0;
@@ -156,6 +162,24 @@ async function makeAuthenticator(
   lifecycle.defer('the key directory', () => directory.stop());
   const secrets = { prefix: config.keys.prefix, pepper: runtime.pepper };
   return new Authenticator(new KeyVerifier(directory, secrets, systemClock), new KeyUsage(store, systemClock));
+}
+
+function makeGate(
+  config: Config,
+  authenticator: Authenticator,
+  allowances: Allowances,
+  { log, metrics }: WorkerHooks,
+): HttpGate {
+  return new HttpGate({
+    authenticator,
+    requests: new RequestRate(config.http.maxRequestsPerMinute, systemClock),
+    messageRate: (principal) => allowances.view(principal),
+    onLogin: (verdict, client, key) => {
+      metrics.logins.inc({ verdict });
+      if (verdict === 'valid') log.debug({ client, key }, 'HTTP request with a key');
+      else log.warn({ client, verdict, key }, 'HTTP request refused');
+    },
+  });
 }
 
 function makeSpool(config: Config, redis: RedisClient, connect: Connect, { log, metrics }: WorkerHooks): RedisSpool {

@@ -1,6 +1,7 @@
 // The shape of the configuration: what each setting may be, said in words that an operator can act on.
 // The defaults are in config/default.yml alone; a test holds the two equal.
 import { hostname as machineName, availableParallelism } from 'node:os';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /** An empty text from the environment is no number, least of all 0. */
@@ -62,6 +63,20 @@ const relayUrls = z.preprocess(
   z.array(checked(relayFault)),
 );
 
+/** proxy-addr, which reads them in the end, throws at whatever is not a network. */
+function isNetwork(text: string): boolean {
+  const [address, bits, ...more] = text.split('/');
+  const longest = isIP(address!) === 4 ? 32 : 128;
+  return (
+    isIP(address!) > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && +bits <= longest))
+  );
+}
+
+const networks = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(/[\s,]+/).filter(Boolean) : value),
+  z.array(z.string().refine(isNetwork, 'expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/8')),
+);
+
 export const schema = z.strictObject({
   host: text('an address'),
   hostname: optional(z.string().regex(HOSTNAME, 'expected a host name')).transform((name) => name ?? machineName()),
@@ -87,7 +102,11 @@ export const schema = z.strictObject({
     loginTimeoutSeconds: integer(1, 86_400),
     dataTimeoutSeconds: integer(1, 86_400),
   }),
-  http: z.strictObject({ port }),
+  http: z.strictObject({
+    port,
+    trustedProxies: optional(networks).transform((list) => (list?.length ? list : null)),
+    maxRequestsPerMinute: integer(1, 1_000_000_000),
+  }),
   tls: z.strictObject({ cert: optional(text('a file')), key: optional(text('a file')) }),
   redis: z.strictObject({
     url: optional(checked(redisFault)),

@@ -1,6 +1,7 @@
 // How many messages a key may still send: a rate (any window) and a quota (fixed periods), counted in Redis so that
 // all processes and restarts share the count. Only keys with such a restriction cost a round trip.
 import type { Principal } from '../authenticate/principal.js';
+import type { RateView } from '../authenticate/request-rate.js';
 import type { Clock } from '../base/clock.js';
 import { throwStoreFault, type RedisClient } from '../base/redis.js';
 import { refuse, type Refusal } from '../message/refusal.js';
@@ -30,6 +31,8 @@ if take == 1 then
 end
 return {0, 0}`;
 
+const limitKey = (principal: Principal, kind: string): string => `postern:{limit:${principal.keyId}}:${kind}`;
+
 export class Allowances {
   constructor(
     private readonly redis: RedisClient,
@@ -46,10 +49,23 @@ export class Allowances {
     return this.#ask(principal, 1);
   }
 
+  /** The room that the rate of a key leaves now, for keys that have one. Counts and writes nothing. */
+  async view(principal: Principal): Promise<RateView | undefined> {
+    const { rate } = principal.restrictions;
+    if (!rate) return undefined;
+    const now = this.clock.now();
+    const stored = await this.redis.get(limitKey(principal, 'rate')).catch(throwStoreFault);
+    const intervalMs = (rate.seconds * 1000) / rate.messages;
+    const usedMs = Math.max(0, Number(stored ?? 0) - now);
+    const remaining = Math.max(0, Math.floor((rate.seconds * 1000 - usedMs + 0.5) / intervalMs));
+    const waitMs = remaining > 0 ? usedMs : usedMs + intervalMs - rate.seconds * 1000;
+    return { limit: rate.messages, remaining, resetAt: Math.ceil((now + waitMs) / 1000) };
+  }
+
   async #ask(principal: Principal, take: 0 | 1): Promise<Refusal | undefined> {
     const { rate, quota } = principal.restrictions;
     if (!rate && !quota) return undefined;
-    const keys = ['rate', 'quota'].map((kind) => `postern:{limit:${principal.keyId}}:${kind}`);
+    const keys = ['rate', 'quota'].map((kind) => limitKey(principal, kind));
     const limits = [rate, quota].flatMap((limit) => [limit?.messages ?? 0, (limit?.seconds ?? 0) * 1000]);
     const [which, waitMs] = (await this.redis
       .eval(TAKE, 2, ...keys, this.clock.now(), take, ...limits)

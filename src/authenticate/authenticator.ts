@@ -36,8 +36,8 @@ export class Authenticator {
     return this.authorize(credentials.password, address, SEND);
   }
 
-  /** A key that was presented for something that needs `scope` (HTTP Bearer, or AUTH for mail.send). */
-  async authorize(key: string, address: string, scope: string): Promise<Login> {
+  /** A key that was presented for something that needs `scope` (over HTTP, or AUTH for mail.send), or just a key. */
+  async authorize(key: string, address: string, scope: string | undefined): Promise<Login> {
     const login = judge(await this.verifier.verify(key, address), scope);
     if ('principal' in login) this.usage.note(login.principal.keyId, address);
     return login;
@@ -64,11 +64,12 @@ function recheckOutcome(verdict: Verdict): Refusal | Principal {
   return refuse(login.verdict === 'unavailable' ? 'storage-away' : 'key-revoked');
 }
 
-function judge(verdict: Verdict, scope: string): Login {
+function judge(verdict: Verdict, scope: string | undefined): Login {
   switch (verdict.kind) {
     case 'valid': {
       const { id, scopes, restrictions } = verdict.key;
-      if (!allows(scopes, scope)) return { refusal: refuse('no-send-scope'), verdict: 'no-scope', keyId: id };
+      if (scope !== undefined && !allows(scopes, scope))
+        return { refusal: refuse('no-send-scope'), verdict: 'no-scope', keyId: id };
       return { principal: { keyId: id, scopes, restrictions } };
     }
     case 'malformed':

@@ -29,7 +29,7 @@ const BAD_SENDER =
 export const refusals = {
   'bad-credentials': row(535, '5.7.8', BAD_LOGIN, 401),
   'bad-key': row(535, '5.7.8', BAD_KEY, 401),
-  'no-send-scope': row(535, '5.7.8', 'Authentication failed: Authenticated user is not authorized to send mail', 403),
+  'no-send-scope': row(535, '5.7.8', 'Authentication failed: Authenticated user is not authorized to send mail', 401),
   'auth-unavailable': row(454, '4.7.0', 'Temporary authentication failure', 503),
   'auth-needs-tls': row(538, '5.7.11', 'Encryption required for requested authentication mechanism', 403),
   'auth-required': row(530, '5.7.0', 'Authentication required', 401),

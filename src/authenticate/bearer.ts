@@ -1,0 +1,133 @@
+// Who calls over HTTP: `Authorization: Bearer <key>`, or Basic with the user name `apikey`, as a principal that holds
+// a scope. A key is read from this header and from nowhere else, so that none is accepted in a URL.
+// Promise: the same key, from the same place, is judged as over SMTP; only the words differ, and they are SendGrid's.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { errorBody, HttpFault, mailErrorBody } from '../base/http-error.js';
+import type { HttpServer } from '../base/http-server.js';
+import type { Authenticator, Denial, VerdictKind } from './authenticator.js';
+import type { Principal } from './principal.js';
+import type { RateView, RequestRate } from './request-rate.js';
+
+export interface HttpGateParts {
+  authenticator: Pick<Authenticator, 'authorize'>;
+  requests: RequestRate;
+  /** The room that the key's own restriction leaves, for keys that have one. */
+  messageRate: (principal: Principal) => Promise<RateView | undefined>;
+  onLogin: (verdict: VerdictKind | 'tls-required', client: string, keyId: string | undefined) => void;
+}
+
+/** Whose words a refusal has: those of the management calls, or those of mail/send. */
+type Wording = 'management' | 'mail';
+
+const UNAUTHORIZED = { 'www-authenticate': 'Bearer realm="postern"' };
+const FORBIDDEN = new HttpFault(403, errorBody('access forbidden'));
+const TOO_MANY = new HttpFault(429, errorBody('too many requests'));
+const UNAVAILABLE = new HttpFault(503, errorBody('service unavailable'));
+
+export class HttpGate {
+  readonly #principals = new WeakMap<FastifyRequest, Principal>();
+
+  constructor(private readonly parts: HttpGateParts) {}
+
+  /** Puts X-RateLimit-* on every answer under /v3. */
+  install(server: HttpServer): void {
+    server.addHook('onSend', async (request, reply) => {
+      if (!request.url.startsWith('/v3/')) return;
+      const principal = this.#principals.get(request);
+      // The key's own rate is looked at after the work, so that a message of this request is counted.
+      const view =
+        reply.statusCode !== 429 && principal && (await this.parts.messageRate(principal).catch(() => undefined));
+      if (view) tellRate(reply, view);
+      else if (!reply.hasHeader('x-ratelimit-limit')) tellRate(reply, this.parts.requests.take(request.ip));
+    });
+  }
+
+  /**
+   * The onRequest hook of a route, which answers whoever may not call it.
+   * @param scope what the key must hold; undefined: any valid key.
+   */
+  guard(scope: string | undefined, wording: Wording = 'management') {
+    return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      const key = presentedKey(request.headers.authorization);
+      if (key === undefined) this.#refuse('malformed', request, reply, missingKey(wording));
+      const login = await this.parts.authenticator.authorize(key, request.ip, scope);
+      if ('refusal' in login) this.#refuse(login.verdict, request, reply, answerTo(login, wording), login.keyId);
+      const { principal } = login;
+      if (principal.restrictions.require_tls && request.protocol !== 'https') {
+        this.#refuse('tls-required', request, reply, tlsFault(wording), principal.keyId);
+      }
+      this.parts.onLogin('valid', request.ip, principal.keyId);
+      this.#principals.set(request, principal);
+      this.#count(principal.keyId, reply);
+    };
+  }
+
+  /** Who makes this request; its route has the guard. */
+  principal(request: FastifyRequest): Principal {
+    const principal = this.#principals.get(request);
+    if (!principal) throw new Error('this route has no guard');
+    return principal;
+  }
+
+  #count(who: string, reply: FastifyReply): void {
+    const view = this.parts.requests.take(who);
+    tellRate(reply, view);
+    if (view.exceeded) throw TOO_MANY;
+  }
+
+  /** A client that guesses is limited too, by its address. */
+  #refuse(
+    verdict: VerdictKind | 'tls-required',
+    request: FastifyRequest,
+    reply: FastifyReply,
+    answer: HttpFault,
+    keyId?: string,
+  ): never {
+    this.parts.onLogin(verdict, request.ip, keyId);
+    this.#count(request.ip, reply);
+    throw answer;
+  }
+}
+
+/** The key in the header, undefined when there is none or another kind of credentials. */
+function presentedKey(header = ''): string | undefined {
+  const bearer = /^Bearer +(\S+) *$/i.exec(header)?.[1];
+  if (bearer !== undefined) return bearer;
+  const basic = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(header)?.[1];
+  const [user, ...password] = Buffer.from(basic ?? '', 'base64')
+    .toString('utf8')
+    .split(':');
+  return user === 'apikey' ? password.join(':') : undefined;
+}
+
+function missingKey(wording: Wording): HttpFault {
+  return unauthorized(wording, 'Permission denied, wrong credentials');
+}
+
+/** @param mailText what mail/send says; everything else says the same to all. */
+function unauthorized(wording: Wording, mailText: string): HttpFault {
+  const body = wording === 'mail' ? mailErrorBody(mailText) : errorBody('authorization required');
+  return new HttpFault(401, body, UNAUTHORIZED);
+}
+
+function tlsFault(wording: Wording): HttpFault {
+  const text = 'this key requires TLS: use https';
+  return new HttpFault(403, wording === 'mail' ? mailErrorBody(text) : errorBody(text));
+}
+
+function answerTo({ verdict }: Denial, wording: Wording): HttpFault {
+  if (verdict === 'unavailable') return UNAVAILABLE;
+  if (verdict === 'denied-ip') return FORBIDDEN;
+  if (verdict === 'no-scope') {
+    return wording === 'mail' ? unauthorized(wording, 'Authenticated user is not authorized to send mail') : FORBIDDEN;
+  }
+  return unauthorized(wording, 'The provided authorization grant is invalid, expired, or revoked');
+}
+
+function tellRate(reply: FastifyReply, { limit, remaining, resetAt }: RateView): void {
+  void reply.headers({
+    'x-ratelimit-limit': String(limit),
+    'x-ratelimit-remaining': String(remaining),
+    'x-ratelimit-reset': String(resetAt),
+  });
+}
