@@ -6,7 +6,7 @@ import { Octets } from '../base/octets.js';
 import { refuse, Refusal } from '../message/refusal.js';
 import { endOfHeader, scanHeader } from '../message/header-block.js';
 import type { MessageRecord } from '../message/envelope.js';
-import type { Spool, SpoolWriter } from '../spool/spool.js';
+import type { SpoolWriter } from '../spool/spool.js';
 import type { Clock } from '../base/clock.js';
 import type { Budget } from './budget.js';
 import { readHeader } from './header-intake.js';
@@ -20,7 +20,6 @@ export interface IntakeSettings {
 
 interface IntakeParts {
   policy: Policy;
-  spool: Spool;
   budget: Budget;
   clock: Clock;
   settings: IntakeSettings & { hostname: string };
@@ -28,7 +27,6 @@ interface IntakeParts {
 
 export class Intake {
   readonly #newlines: Newlines;
-  readonly #writer: SpoolWriter;
   readonly #maxBytes: number;
   /** The octets so far, until the header block is complete. */
   #head: Octets | undefined = new Octets();
@@ -42,9 +40,9 @@ export class Intake {
   constructor(
     private readonly parts: IntakeParts,
     private readonly submission: Submission,
+    private readonly writer: SpoolWriter,
   ) {
     this.#newlines = new Newlines(parts.settings.bareNewlines);
-    this.#writer = parts.spool.begin(submission.id);
     this.#maxBytes = parts.policy.maxBytes(submission.principal);
   }
 
@@ -58,14 +56,31 @@ export class Intake {
     return refusal ?? (await this.#finish());
   }
 
-  commit(record: MessageRecord): Promise<void> {
-    return this.#writer.commit(record);
+  /** The message as the spool is to keep it. */
+  record(acceptedAt: number): MessageRecord {
+    const { id, envelope, principal, client, wishes } = this.submission;
+    const { messageId, subject, size } = this;
+    return {
+      ...{ id, envelope, keyId: principal.keyId, acceptedAt, size },
+      ...{ clientAddress: client.address, messageId, subject, ...wishes },
+    };
+  }
+
+  /** Gives what it holds to the store, so that other messages of the request have room. */
+  async flush(): Promise<void> {
+    await this.writer.flush();
+    this.#account();
   }
 
   async abort(): Promise<void> {
     this.#head = undefined;
-    await this.#writer.abort();
+    await this.writer.abort();
     this.free();
+  }
+
+  /** Octets that it has of the budget. */
+  get held(): number {
+    return this.#held;
   }
 
   /** Gives its memory back to the budget. */
@@ -119,7 +134,7 @@ export class Intake {
 
   async #write(octets: Buffer): Promise<Refusal | undefined> {
     this.size += octets.length;
-    const stored = this.#writer.write(octets);
+    const stored = this.writer.write(octets);
     const room = this.#account();
     await stored;
     this.#account();
@@ -127,7 +142,7 @@ export class Intake {
   }
 
   #account(): boolean {
-    const holds = (this.#head?.length ?? 0) + this.#writer.buffered;
+    const holds = (this.#head?.length ?? 0) + this.writer.buffered;
     if (!this.parts.budget.move(this.#held, holds)) return false;
     this.#held = holds;
     return true;

@@ -9,6 +9,14 @@ export interface Submission {
   principal: Principal;
   envelope: Envelope;
   client: Client;
+  /** What an API client gave along; nothing over SMTP. */
+  wishes?: Pick<MessageRecord, 'categories' | 'customArgs' | 'sendAt' | 'batchId'>;
+}
+
+/** A message that is offered to the funnel. */
+export interface Offer {
+  submission: Submission;
+  source: AsyncIterable<Buffer>;
 }
 
 export interface Client {
@@ -22,6 +30,13 @@ export interface Client {
 
 export interface Receipt {
   record: MessageRecord;
+}
+
+/** All messages of one request. */
+export interface GroupReceipt {
+  records: MessageRecord[];
+  /** What the client is told: of a repeated request, what the first one was told. */
+  answer: string;
 }
 
 /** Thrown by a source that will never end well: the client is gone, or is cut off. */

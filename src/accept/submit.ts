@@ -5,13 +5,15 @@ import type { Policy } from '../admit/policy.js';
 import type { Authenticator } from '../authenticate/authenticator.js';
 import type { Clock } from '../base/clock.js';
 import { parseAddress } from '../message/address.js';
-import type { MessageRecord } from '../message/envelope.js';
 import { refuse, Refusal } from '../message/refusal.js';
-import type { Spool } from '../spool/spool.js';
+import type { Once, Spool, SpoolGroup } from '../spool/spool.js';
 import type { Budget } from './budget.js';
 import { refusalOfFault } from './fault-refusal.js';
 import { Intake, type IntakeSettings } from './intake.js';
-import { SubmissionAborted, type Receipt, type Submission } from './submission.js';
+import { SubmissionAborted, type GroupReceipt, type Offer, type Receipt, type Submission } from './submission.js';
+
+/** What the messages of one request may hold in memory together before it goes to the store. */
+const MAX_HELD_BYTES = 1_048_576;
 
 export interface SubmitterParts {
   authenticator: Authenticator;
@@ -32,17 +34,42 @@ export class Submitter {
 
   /** Takes all of `source`, also when it refuses early: the caller need not drain it. */
   async submit(submission: Submission, source: AsyncIterable<Buffer>): Promise<Receipt | Refusal> {
-    const intake = new Intake(this.parts, submission);
-    let outcome: Receipt | Refusal | undefined;
+    const outcome = await this.submitAll([{ submission, source }]);
+    return outcome instanceof Refusal ? outcome : { record: outcome.records[0]! };
+  }
+
+  /**
+   * Takes all messages of one request of one principal, or none: they are read and admitted one after the other, and
+   * become durable in one step at the end. Behind a refusal the sources that were not begun are left alone.
+   */
+  async submitAll(offers: Offer[], once?: Once): Promise<GroupReceipt | Refusal> {
+    const intakes: Intake[] = [];
     try {
-      outcome = await intake.readAll(source, this.#admitEnvelope(submission));
-      outcome ??= await this.#commit(submission, intake);
+      const group = this.parts.spool.group(once);
+      const outcome = (await this.#readAll(offers, group, intakes)) ?? (await this.#commit(offers, group, intakes));
+      if (outcome instanceof Refusal) await abortAll(intakes);
+      return outcome;
     } catch (error) {
-      outcome = this.#refusalOf(error);
+      await abortAll(intakes);
+      return this.#refusalOf(error);
+    } finally {
+      for (const intake of intakes) intake.free();
     }
-    if (outcome instanceof Refusal) await intake.abort();
-    intake.free();
-    return outcome;
+  }
+
+  async #readAll(offers: Offer[], group: SpoolGroup, intakes: Intake[]): Promise<Refusal | undefined> {
+    let held = 0;
+    for (const { submission, source } of offers) {
+      const intake = new Intake(this.parts, submission, group.begin(submission.id));
+      intakes.push(intake);
+      const refusal = await intake.readAll(source, this.#admitEnvelope(submission));
+      if (refusal) return refusal;
+      held += intake.held;
+      if (held <= MAX_HELD_BYTES) continue;
+      for (const each of intakes) await each.flush();
+      held = 0;
+    }
+    return undefined;
   }
 
   /** For the earliest stage that can know (RFC 1870 6.1); every message is looked at again. */
@@ -68,20 +95,19 @@ export class Submitter {
   }
 
   /** The last word on the key and on its limits, then durability. */
-  async #commit({ id, principal, envelope, client }: Submission, intake: Intake): Promise<Receipt | Refusal> {
+  async #commit(offers: Offer[], group: SpoolGroup, intakes: Intake[]): Promise<GroupReceipt | Refusal> {
     const { authenticator, policy, allowances, clock } = this.parts;
+    const { principal, client } = offers[0]!.submission;
     const current = await authenticator.recheck(principal, client.address);
     if (current instanceof Refusal) return current;
-    const refusal = this.room() ?? policy.fromFields(current, intake.from) ?? (await allowances.take(current));
-    if (refusal) return refusal;
-    const { messageId, subject, size } = intake;
-    const record: MessageRecord = {
-      ...{ id, envelope, keyId: principal.keyId, acceptedAt: clock.now(), size },
-      ...{ clientAddress: client.address, messageId, subject },
-    };
-    await intake.commit(record);
+    const refusal = this.room() ?? firstRefusal(intakes, ({ from }) => policy.fromFields(current, from));
+    const refused = refusal ?? (await allowances.take(current, intakes.length));
+    if (refused) return refused;
+    const now = clock.now();
+    const records = intakes.map((intake) => intake.record(now));
+    const answer = await group.commit(records, now);
     authenticator.noteUse(principal, client.address);
-    return { record };
+    return { records, answer };
   }
 
   #refusalOf(error: unknown): Refusal {
@@ -97,4 +123,8 @@ function firstRefusal<T>(items: T[], check: (item: T) => Refusal | undefined): R
     if (refusal) return refusal;
   }
   return undefined;
+}
+
+async function abortAll(intakes: Intake[]): Promise<void> {
+  for (const intake of intakes) await intake.abort();
 }

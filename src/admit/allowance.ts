@@ -8,26 +8,27 @@ import { refuse, type Refusal } from '../message/refusal.js';
 
 /**
  * One step for both limits: nothing is counted unless both have room.
- * KEYS: rate, quota. ARGV: now ms, take (0 or 1), rate messages, rate ms, quota messages, quota ms (0 = no limit).
+ * KEYS: rate, quota. ARGV: now ms, how many to take (0 = look only), rate messages, rate ms, quota messages, quota ms (0 = no limit).
  * Returns {which, wait ms}: which is 0 for room, 1 for the rate, 2 for the quota.
  * The rate is a GCRA: KEYS[1] holds the theoretical arrival time; a burst of all messages of the window may come at once.
  */
 const TAKE = `#!lua flags=allow-oom
 local now, take = tonumber(ARGV[1]), tonumber(ARGV[2])
+local wanted = math.max(1, take)
 local rate, rateMs, quota, quotaMs = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local arrival
 if rate > 0 then
   local interval = rateMs / rate
-  arrival = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + interval
+  arrival = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + interval * wanted
   local wait = arrival - now - rateMs
   if wait > 0.5 then return {1, math.ceil(wait)} end
 end
-if quota > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) >= quota then
+if quota > 0 and tonumber(redis.call('GET', KEYS[2]) or 0) + wanted > quota then
   return {2, math.max(1, redis.call('PTTL', KEYS[2]))}
 end
-if take == 1 then
+if take > 0 then
   if rate > 0 then redis.call('SET', KEYS[1], string.format('%.3f', arrival), 'PX', math.ceil(arrival - now) + 1) end
-  if quota > 0 and redis.call('INCR', KEYS[2]) == 1 then redis.call('PEXPIRE', KEYS[2], quotaMs) end
+  if quota > 0 and redis.call('INCRBY', KEYS[2], take) == take then redis.call('PEXPIRE', KEYS[2], quotaMs) end
 end
 return {0, 0}`;
 
@@ -44,9 +45,9 @@ export class Allowances {
     return this.#ask(principal, 0);
   }
 
-  /** Uses the room for one message. */
-  take(principal: Principal): Promise<Refusal | undefined> {
-    return this.#ask(principal, 1);
+  /** Uses the room for so many messages, or for none of them. */
+  take(principal: Principal, messages = 1): Promise<Refusal | undefined> {
+    return this.#ask(principal, messages);
   }
 
   /** The room that the rate of a key leaves now, for keys that have one. Counts and writes nothing. */
@@ -62,7 +63,7 @@ export class Allowances {
     return { limit: rate.messages, remaining, resetAt: Math.ceil((now + waitMs) / 1000) };
   }
 
-  async #ask(principal: Principal, take: 0 | 1): Promise<Refusal | undefined> {
+  async #ask(principal: Principal, take: number): Promise<Refusal | undefined> {
     const { rate, quota } = principal.restrictions;
     if (!rate && !quota) return undefined;
     const keys = ['rate', 'quota'].map((kind) => limitKey(principal, kind));

@@ -89,7 +89,8 @@ function listRow(message: StoredMessage): string[] {
 function statusText(message: StoredMessage): string {
   const status = statusOf(message);
   const good = ['delivered', 'captured'].includes(status);
-  return colour(good ? 'green' : ['queued', 'deferred'].includes(status) ? 'yellow' : 'red', status);
+  const waiting = ['scheduled', 'paused', 'queued', 'deferred'].includes(status);
+  return colour(good ? 'green' : waiting ? 'yellow' : 'red', status);
 }
 
 function showCommand(messages: Command): void {

@@ -27,7 +27,7 @@ export function withReport(
   now: number,
 ): Settlement {
   const { record, head, retriedAt, warnedAt } = lease;
-  const since = Math.max(record.acceptedAt, retriedAt);
+  const since = Math.max(record.acceptedAt, record.sendAt ?? 0, retriedAt);
   const warns = settlement.retryAt !== undefined && warnedAt === 0 && isDelayed(settings, since, now);
   const recipients = settlement.recipients.flatMap((change, at) => told(lease, change, outcomes[at]!, warns));
   const marked: Settlement = warns ? { ...settlement, warnedAt: now } : settlement;

@@ -21,7 +21,8 @@ export function settlementOf(
 ): Settlement {
   const attempts = 1 + Math.max(0, ...indexes.map((index) => lease.recipients[index]!.attempts));
   const retryAt = now + retryDelayMs(settings, attempts, chance);
-  const givenUp = isGivenUp(settings, Math.max(lease.record.acceptedAt, lease.retriedAt), retryAt);
+  const { acceptedAt, sendAt = 0 } = lease.record;
+  const givenUp = isGivenUp(settings, Math.max(acceptedAt, sendAt, lease.retriedAt), retryAt);
   const recipients = indexes.map((index, at): RecipientChange => {
     const before = lease.recipients[index]!;
     // Doubt about a lost attempt stays with the recipient until it is final.

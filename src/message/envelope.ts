@@ -35,4 +35,11 @@ export interface MessageRecord {
   reportOf?: string;
   /** The Subject as it stands in the header block, unfolded and cut to 200 characters. */
   subject: string;
+  /** What an API client gave along for its own use: it is kept for events and sent to nobody. */
+  categories?: string[];
+  customArgs?: Record<string, string>;
+  /** When the client wants it sent, milliseconds since the epoch; absent = at once. */
+  sendAt?: number;
+  /** Under which the client may hold or cancel it until then. */
+  batchId?: string;
 }

@@ -9,8 +9,10 @@ export interface StoredMessage {
   events: MessageEvent[];
   /** Milliseconds since the epoch; 0 while it is not ended. */
   doneAt: number;
-  /** When the next attempt is due; 0 when it is ready, under way or ended. */
+  /** When the next attempt is due; 0 when it is ready, under way, paused or ended. */
   retryAt: number;
+  /** Whether its sender holds it back, with no time set. */
+  isPaused: boolean;
   cancelledAt: number;
   /** Why it was set aside; '' when it was not. */
   damage: string;

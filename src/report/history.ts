@@ -4,21 +4,36 @@ import type { RecipientState } from '../message/recipient.js';
 import type { StoredMessage } from '../message/stored-message.js';
 
 export type MessageStatus =
-  'queued' | 'deferred' | 'delivered' | 'captured' | 'failed' | 'partly-failed' | 'cancelled' | 'set-aside';
+  | 'scheduled'
+  | 'paused'
+  | 'queued'
+  | 'deferred'
+  | 'delivered'
+  | 'captured'
+  | 'failed'
+  | 'partly-failed'
+  | 'cancelled'
+  | 'set-aside';
 
 export const messageStatuses: MessageStatus[] = [
-  ...(['queued', 'deferred', 'delivered', 'captured'] as const),
+  ...(['scheduled', 'paused', 'queued', 'deferred', 'delivered', 'captured'] as const),
   ...(['failed', 'partly-failed', 'cancelled', 'set-aside'] as const),
 ];
 
 /** One word for the state of all recipients. */
 export function statusOf(message: StoredMessage): MessageStatus {
   if (message.damage && message.doneAt === 0) return 'set-aside';
-  if (message.doneAt === 0) return message.recipients.some(({ attempts }) => attempts > 0) ? 'deferred' : 'queued';
+  if (message.doneAt === 0) return statusOnItsWay(message);
   const states = new Set(message.recipients.map(({ state }) => state));
   if (message.cancelledAt && states.has('pending')) return 'cancelled';
   if (!states.has('failed')) return states.has('captured') ? 'captured' : 'delivered';
   return states.size === 1 ? 'failed' : 'partly-failed';
+}
+
+function statusOnItsWay({ isPaused, recipients, retryAt }: StoredMessage): MessageStatus {
+  if (isPaused) return 'paused';
+  if (recipients.some(({ attempts }) => attempts > 0)) return 'deferred';
+  return retryAt > 0 ? 'scheduled' : 'queued';
 }
 
 /** A recipient that was pending when its message was cancelled is cancelled. */
@@ -49,6 +64,7 @@ export function describeMessage(message: StoredMessage): Record<string, unknown>
     ...(reportOf ? { report_of: reportOf } : {}),
     ...{ api_key_id: keyId, client: clientAddress, accepted_at: iso(acceptedAt), finished_at: iso(message.doneAt) },
     next_attempt_at: iso(message.retryAt),
+    ...wishesOf(message.record),
     recipients: envelope.to.map((address, index) => {
       const { attempts, at, reply, hop, inDoubt } = message.recipients[index]!;
       return { address, state: recipientState(message, index), attempts, at: iso(at), reply, hop, in_doubt: inDoubt };
@@ -58,6 +74,16 @@ export function describeMessage(message: StoredMessage): Record<string, unknown>
       ...event,
       ...(retryAt ? { next_attempt_at: iso(retryAt) } : {}),
     })),
+  };
+}
+
+/** What an API client gave along; nothing for a message that came by SMTP. */
+function wishesOf({ categories, customArgs, sendAt, batchId }: StoredMessage['record']): Record<string, unknown> {
+  return {
+    ...(categories ? { categories } : {}),
+    ...(customArgs ? { custom_args: customArgs } : {}),
+    ...(sendAt ? { send_at: iso(sendAt) } : {}),
+    ...(batchId ? { batch_id: batchId } : {}),
   };
 }
 

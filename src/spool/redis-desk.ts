@@ -4,7 +4,7 @@ import { Script } from './script.js';
 import { Shard } from './shard.js';
 import type { CancelOutcome, RetryOutcome, SpoolCounts, SpoolDesk } from './spool.js';
 import { readEvents, readRecipients, readRecord, type Fields } from './stored-fields.js';
-import { CANCEL, GROUP, RETRY } from './transitions.js';
+import { CANCEL, GROUP, PAUSED, RETRY } from './transitions.js';
 import type { MessageRecord } from '../message/envelope.js';
 import type { StoredMessage } from '../message/stored-message.js';
 
@@ -110,7 +110,8 @@ function stored(id: string, fields: Fields, retryAt: number, hasBody: boolean): 
     ...readable(id, fields),
     doneAt: Number(fields.done_at ?? 0),
     cancelledAt: Number(fields.cancelled_at ?? 0),
-    retryAt,
+    retryAt: retryAt === PAUSED ? 0 : retryAt,
+    isPaused: retryAt === PAUSED,
     damage: fields.damage ?? '',
     hasBody,
   };

@@ -78,7 +78,7 @@ export class RedisSource implements ClaimSource {
   }
 
   async promote(now: number): Promise<number> {
-    const keys = [this.shard.later, this.shard.ready];
+    const keys = [this.shard.later, this.shard.ready, this.shard.batches];
     return Number(await promote.run(this.redis, keys, [this.shard.prefix, now, PROMOTE_AT_ONCE]));
   }
 

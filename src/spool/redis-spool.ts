@@ -1,11 +1,13 @@
 // The spool on Redis Streams: `spool.ts` says what it promises, `transitions.ts` is how.
+import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
-import type { RedisClient } from '../base/redis.js';
+import { throwStoreFault, type RedisClient } from '../base/redis.js';
 import { RedisSource, type Token } from './redis-source.js';
+import { RedisGroup } from './redis-group.js';
 import { RedisWriter } from './redis-writer.js';
 import { Script } from './script.js';
 import { Shard } from './shard.js';
-import type { ClaimSource, Damage, Lease, Settlement, Spool, SpoolWriter } from './spool.js';
+import type { ClaimSource, Damage, Lease, Once, Settlement, Spool, SpoolGroup, SpoolWriter } from './spool.js';
 import { RELEASE, RENEW, SETTLE } from './transitions.js';
 
 export interface SpoolSettings {
@@ -44,8 +46,16 @@ export class RedisSpool implements Spool {
   }
 
   begin(id: string): SpoolWriter {
-    this.#turn = (this.#turn + 1) % this.#shards.length;
-    return new RedisWriter(this.redis, this.#shards[this.#turn]!, id);
+    return new RedisWriter(this.redis, this.#nextShard(), id);
+  }
+
+  group(once?: Once): SpoolGroup {
+    return new RedisGroup(this.redis, once ? this.#shardOf(once.key) : this.#nextShard(), once);
+  }
+
+  async answerOf(onceKey: string): Promise<string | undefined> {
+    const answer = await this.redis.get(this.#shardOf(onceKey).once(onceKey)).catch(throwStoreFault);
+    return answer ?? undefined;
   }
 
   sources(): ClaimSource[] {
@@ -94,6 +104,17 @@ export class RedisSpool implements Spool {
   async setAside(lease: Lease, reason: string): Promise<void> {
     const { shard, sid, deliveries } = lease.token as Token;
     await this.#source(shard).setAside({ sid, id: lease.record.id, deliveries }, reason);
+  }
+
+  #nextShard(): Shard {
+    this.#turn = (this.#turn + 1) % this.#shards.length;
+    return this.#shards[this.#turn]!;
+  }
+
+  /** Always the same one for a key, so that its messages and its answer are written in one step. */
+  #shardOf(key: string): Shard {
+    const hash = createHash('sha256').update(key).digest().readUInt32BE(0);
+    return this.#shards[hash % this.#shards.length]!;
   }
 
   #source(shard: Shard): RedisSource {

@@ -5,7 +5,7 @@ import { storeFault, type RedisClient } from '../base/redis.js';
 import type { MessageRecord } from '../message/envelope.js';
 import { Script } from './script.js';
 import type { Shard } from './shard.js';
-import type { SpoolWriter } from './spool.js';
+import type { Once, SpoolWriter } from './spool.js';
 import { PUT } from './transitions.js';
 
 /** Octets that a writer holds before it appends them. */
@@ -13,7 +13,36 @@ export const PIECE_BYTES = 262_144;
 /** Life of an unfinished body, renewed with every piece. */
 const UNFINISHED_SECONDS = 3600;
 
+/** How long a repeat of a request is recognised. */
+const ONCE_SECONDS = 86_400;
+
 const put = new Script(PUT);
+
+interface Put {
+  writer: RedisWriter;
+  record: MessageRecord;
+}
+
+/** Makes messages durable in one step, all or none. @returns `once.answer`, or that of an earlier call with its key. */
+export async function putTogether(
+  redis: RedisClient,
+  shard: Shard,
+  puts: Put[],
+  now: number,
+  once?: Once,
+): Promise<string> {
+  const { ready, index, later, batches } = shard;
+  const keys = puts.flatMap(({ record }) => [shard.message(record.id), shard.body(record.id)]);
+  const args = puts.flatMap(({ writer, record }) => {
+    const { last, appended } = writer.finish();
+    const { id, acceptedAt, size, sendAt = 0, batchId = '' } = record;
+    const due = sendAt > now ? sendAt : '';
+    return [id, JSON.stringify(record), acceptedAt, size, last, appended ? 1 : 0, due, batchId];
+  });
+  const head = [once?.answer ?? '', ONCE_SECONDS, now];
+  const shared = [ready, index, later, batches, shard.once(once?.key ?? '-')];
+  return String(await put.run(redis, [...shared, ...keys], [...head, ...args]));
+}
 
 export class RedisWriter implements SpoolWriter {
   readonly #octets = new Octets();
@@ -37,19 +66,18 @@ export class RedisWriter implements SpoolWriter {
     if (this.#octets.length >= PIECE_BYTES) await this.#append();
   }
 
+  async flush(): Promise<void> {
+    if (this.#octets.length > 0) await this.#append();
+  }
+
   async commit(record: MessageRecord): Promise<void> {
-    const { shard, id } = this;
-    const keys = [shard.message(id), shard.body(id), shard.ready, shard.index];
+    await putTogether(this.redis, this.shard, [{ writer: this, record }], record.acceptedAt);
+  }
+
+  /** What is left to write, for the step that makes the message durable. */
+  finish(): { last: Buffer; appended: boolean } {
     this.#committing = true;
-    const last = this.#octets.take();
-    await put.run(this.redis, keys, [
-      id,
-      JSON.stringify(record),
-      record.acceptedAt,
-      record.size,
-      last,
-      this.#appended ? 1 : 0,
-    ]);
+    return { last: this.#octets.take(), appended: this.#appended };
   }
 
   async abort(): Promise<void> {

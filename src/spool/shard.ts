@@ -6,6 +6,7 @@ export class Shard {
   readonly later: string;
   readonly index: string;
   readonly aside: string;
+  readonly batches: string;
 
   constructor(readonly number: number) {
     this.prefix = `postern:{s${number}}:`;
@@ -13,6 +14,7 @@ export class Shard {
     this.later = `${this.prefix}later`;
     this.index = `${this.prefix}index`;
     this.aside = `${this.prefix}aside`;
+    this.batches = `${this.prefix}batches`;
   }
 
   message(id: string): string {
@@ -21,5 +23,15 @@ export class Shard {
 
   body(id: string): string {
     return `${this.prefix}b:${id}`;
+  }
+
+  /** The answer that a request with this idempotency key was given. */
+  once(key: string): string {
+    return `${this.prefix}once:${key}`;
+  }
+
+  /** Messages held because their batch is paused. */
+  held(batch: string): string {
+    return `${this.prefix}held:${batch}`;
   }
 }

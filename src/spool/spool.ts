@@ -20,10 +20,31 @@ export interface SpoolWriter {
   write(chunk: Buffer): Promise<void>;
   /** Octets that it holds in memory. */
   readonly buffered: number;
-  /** Makes the message durable and ready for delivery. `record.size` must be what was written. */
+  /** Gives what it holds in memory to the store, ahead of the commit. */
+  flush(): Promise<void>;
+  /**
+   * Makes the message durable, and ready for delivery at once or at `record.sendAt`. `record.size` must be what was
+   * written.
+   */
   commit(record: MessageRecord): Promise<void>;
   /** Forgets what was written. Never throws. */
   abort(): Promise<void>;
+}
+
+/** What makes a request recognisable when it is repeated, and the answer that all repeats get. */
+export interface Once {
+  key: string;
+  answer: string;
+}
+
+/** Messages that become durable in one step: all of them, or none. */
+export interface SpoolGroup {
+  begin(id: string): SpoolWriter;
+  /**
+   * The records of all messages that were begun, in the same order. `commit` and `abort` of their writers are not used.
+   * @returns the group's own answer, or that of an earlier group with the same key: then nothing of this one is kept.
+   */
+  commit(records: MessageRecord[], now: number): Promise<string>;
 }
 
 export interface Lease {
@@ -76,6 +97,9 @@ export type Damage = { id: string; reason: string };
 
 export interface Spool {
   begin(id: string): SpoolWriter;
+  group(once?: Once): SpoolGroup;
+  /** The answer of the group that was committed with this key, if there was one within a day. */
+  answerOf(onceKey: string): Promise<string | undefined>;
   sources(): ClaimSource[];
   /** @returns false when the lease was lost; then nothing was recorded. */
   settle(lease: Lease, settlement: Settlement): Promise<boolean>;
@@ -84,6 +108,20 @@ export interface Spool {
   /** @returns the leases that were lost. */
   renew(leases: Lease[]): Promise<Lease[]>;
   setAside(lease: Lease, reason: string): Promise<void>;
+}
+
+export type BatchStatus = 'pause' | 'cancel';
+
+/** Scheduled messages that were put with the same `batchId`, held or dropped together. */
+export interface SpoolBatches {
+  /** A new batch id. It is good for ten days. */
+  create(): Promise<string>;
+  exists(id: string): Promise<boolean>;
+  /** Batches that are paused or cancelled. */
+  list(): Promise<{ id: string; status: BatchStatus }[]>;
+  statusOf(id: string): Promise<BatchStatus | undefined>;
+  /** Pauses or cancels what is not under way yet; undefined lets it go again. */
+  setStatus(id: string, status: BatchStatus | undefined, now: number): Promise<void>;
 }
 
 export type RetryOutcome = 'queued' | 'not-found' | 'under-way' | 'no-body' | 'already-queued';

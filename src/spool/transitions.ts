@@ -1,6 +1,7 @@
 // The transitions of a message in Redis, each one Lua script and so each atomic. All keys of a shard share a hash
 // tag. A message is a hash (`m`: record, r:<recipient>, e:<event>, sid, ...) and a string (`b`: its octets); it is
-// in exactly one of: the stream `ready` (claimed or not), the sorted set `later` (deferred, by due time), the sorted
+// in exactly one of: the stream `ready` (claimed or not), the sorted set `later` (by due time: deferred, or scheduled
+// by its sender), the sorted
 // set `done` (ended, by time), the sorted set `aside` (for a person). `index` holds all of them by time of acceptance.
 //
 // Scripts that free memory or move a message on are allowed when Redis is full; only `put` is not.
@@ -74,27 +75,52 @@ local function finish(p, id, now, keepBody)
 end`;
 
 /**
- * A message becomes durable and ready.
- * KEYS: m, b, ready, index. ARGV: id, record, accepted at, size, last octets, 1 when earlier octets were appended.
- * Returns 1, or an error when the octets in Redis are not as many as the record says.
+ * Messages become durable together: ready, or waiting until they are due. What belongs to a batch that was paused or
+ * cancelled waits too, so that PROMOTE decides about it.
+ * KEYS: ready, index, later, batches, once, then (m, b) a message. ARGV: answer to keep under `once` ('' = none),
+ * seconds to keep it, now, then (id, record, accepted at, size, last octets, 1 when earlier octets were appended,
+ * due at ('' = now), batch ('' = none)) a message.
+ * Returns the answer; that of an earlier call with the same `once`, and then nothing of this one is kept; or an error
+ * when the octets in Redis are not as many as a record says.
  */
 export const PUT = `#!lua
-local size
-if ARGV[6] == '1' then
-  size = redis.call('APPEND', KEYS[2], ARGV[5])
-  redis.call('PERSIST', KEYS[2])
-else
-  size = #ARGV[5]
-  redis.call('SET', KEYS[2], ARGV[5])
+local function forget()
+  for at = 7, #KEYS, 2 do redis.call('UNLINK', KEYS[at]) end
 end
-if size ~= tonumber(ARGV[4]) then
-  redis.call('UNLINK', KEYS[2])
-  return redis.error_reply('ERR the message in the store has ' .. size .. ' octets, expected ' .. ARGV[4])
+local earlier = ARGV[1] ~= '' and redis.call('GET', KEYS[5])
+if earlier then
+  forget()
+  return earlier
 end
-local sid = redis.call('XADD', KEYS[3], '*', 'id', ARGV[1])
-redis.call('HSET', KEYS[1], 'record', ARGV[2], 'sid', sid)
-redis.call('ZADD', KEYS[4], ARGV[3], ARGV[1])
-return 1`;
+for at = 7, #KEYS, 2 do
+  local arg, size = (at - 7) * 4 + 4
+  if ARGV[arg + 5] == '1' then
+    size = redis.call('APPEND', KEYS[at], ARGV[arg + 4])
+    redis.call('PERSIST', KEYS[at])
+  else
+    size = #ARGV[arg + 4]
+    redis.call('SET', KEYS[at], ARGV[arg + 4])
+  end
+  if size ~= tonumber(ARGV[arg + 3]) then
+    forget()
+    return redis.error_reply('ERR the message in the store has ' .. size .. ' octets, expected ' .. ARGV[arg + 3])
+  end
+end
+for at = 6, #KEYS, 2 do
+  local arg = (at - 6) * 4 + 4
+  local id, due, batch = ARGV[arg], ARGV[arg + 6], ARGV[arg + 7]
+  redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1])
+  if due == '' and batch ~= '' and redis.call('HEXISTS', KEYS[4], batch) == 1 then due = ARGV[3] end
+  if due == '' then
+    redis.call('HSET', KEYS[at], 'sid', redis.call('XADD', KEYS[1], '*', 'id', id))
+  else
+    redis.call('ZADD', KEYS[3], due, id)
+    if batch ~= '' then redis.call('HSET', KEYS[at], 'batch', batch) end
+  end
+  redis.call('ZADD', KEYS[2], ARGV[arg + 2], id)
+end
+if ARGV[1] ~= '' then redis.call('SET', KEYS[5], ARGV[1], 'EX', ARGV[2]) end
+return ARGV[1]`;
 
 /**
  * What became of a leased message. KEYS: ready (the others follow from the prefix).
@@ -179,14 +205,51 @@ for _, entry in ipairs(taken) do
 end
 return out`;
 
-/** Deferred messages that are due become ready. KEYS: later, ready. ARGV: prefix, now, count. Returns how many. */
-export const PROMOTE = `#!lua flags=allow-oom${HOLDER}
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+/** The score in `later` of a message whose batch is paused: beyond every time. */
+export const PAUSED = 8.64e15;
+
+/**
+ * Messages that are due become ready. Those of a batch that was cancelled end, those of a paused one stay until the
+ * batch is resumed; both only before their first attempt.
+ * KEYS: later, ready, batches. ARGV: prefix, now, count. Returns how many were due.
+ */
+export const PROMOTE = `#!lua flags=allow-oom${HOLDER}${FINISH}
+local p, now = ARGV[1], tonumber(ARGV[2])
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])
 for _, id in ipairs(due) do
-  redis.call('ZREM', KEYS[1], id)
-  enqueue(KEYS[2], ARGV[1] .. 'm:' .. id, id)
+  local m = p .. 'm:' .. id
+  local batch = redis.call('HGET', m, 'batch')
+  local status = batch and redis.call('HGET', KEYS[3], batch)
+  if status == 'pause' then
+    redis.call('ZADD', KEYS[1], ${PAUSED}, id)
+    redis.call('SADD', p .. 'held:' .. batch, id)
+  else
+    redis.call('ZREM', KEYS[1], id)
+    if batch then redis.call('HDEL', m, 'batch') end
+    if status == 'cancel' then
+      redis.call('HSET', m, 'cancelled_at', now)
+      note(m, cjson.encode({type = 'cancelled', at = now, reply = 'its batch ' .. batch .. ' was cancelled'}))
+      finish(p, id, now, false)
+    else
+      enqueue(KEYS[2], m, id)
+    end
+  end
 end
 return #due`;
+
+/**
+ * A batch is paused or cancelled, or is no longer. What was held because of a pause becomes due again.
+ * KEYS: batches, later, held. ARGV: batch, status ('' = none), now. Returns 1.
+ */
+export const SET_BATCH = `#!lua flags=allow-oom
+if ARGV[2] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+if ARGV[2] ~= 'pause' then
+  for _, id in ipairs(redis.call('SMEMBERS', KEYS[3])) do
+    if tonumber(redis.call('ZSCORE', KEYS[2], id) or 0) == ${PAUSED} then redis.call('ZADD', KEYS[2], ARGV[3], id) end
+  end
+  redis.call('UNLINK', KEYS[3])
+end
+return 1`;
 
 /**
  * Takes a leased entry out of the queue for a person. KEYS: ready. ARGV: prefix, id, sid, consumer, deliveries, now,
@@ -220,7 +283,7 @@ end
 if waiting == 0 then
   return holder(KEYS[3], redis.call('HGET', KEYS[1], 'sid')) and 'under-way' or 'already-queued'
 end
-redis.call('HDEL', KEYS[1], 'done_at', 'cancelled_at', 'damage')
+redis.call('HDEL', KEYS[1], 'done_at', 'cancelled_at', 'damage', 'batch')
 redis.call('HDEL', KEYS[1], 'lost')
 redis.call('HSET', KEYS[1], 'retried_at', ARGV[4])
 for at = 5, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
