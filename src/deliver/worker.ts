@@ -77,6 +77,7 @@ export class DeliveryWorker {
   async stop(ms: number): Promise<void> {
     this.stopClaiming();
     await Promise.all(this.#claims);
+    await Promise.all(this.#sources.map((source) => source.close()));
     const ended = new AbortController();
     const cut = pause(ms, ended.signal).then(() => (ended.signal.aborted ? undefined : this.parts.cutConnections()));
     await Promise.race([this.#allDone(), cut.then(() => pause(CUT_MS, ended.signal))]);

@@ -1,7 +1,7 @@
 // Several messages on their way into one shard of Redis, made durable by one script: all of them, or none.
 import type { RedisClient } from '../base/redis.js';
 import type { MessageRecord } from '../message/envelope.js';
-import { putTogether, RedisWriter } from './redis-writer.js';
+import { putTogether, RedisWriter, type Claimer } from './redis-writer.js';
 import type { Shard } from './shard.js';
 import type { Once, SpoolGroup, SpoolWriter } from './spool.js';
 
@@ -12,6 +12,7 @@ export class RedisGroup implements SpoolGroup {
     private readonly redis: RedisClient,
     private readonly shard: Shard,
     private readonly once: Once | undefined,
+    private readonly claimer: Claimer | undefined,
   ) {}
 
   begin(id: string): SpoolWriter {
@@ -22,6 +23,6 @@ export class RedisGroup implements SpoolGroup {
 
   commit(records: MessageRecord[], now: number): Promise<string> {
     const puts = this.#writers.map((writer, index) => ({ writer, record: records[index]! }));
-    return putTogether(this.redis, this.shard, puts, now, this.once);
+    return putTogether(this.redis, this.shard, puts, now, this.once, this.claimer);
   }
 }

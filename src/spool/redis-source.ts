@@ -5,12 +5,15 @@ import { within } from '../base/deadline.js';
 import { messageOf } from '../base/fault.js';
 import { storeFault, throwStoreFault, type RedisClient } from '../base/redis.js';
 import type { Clock } from '../base/clock.js';
-import { PIECE_BYTES } from './redis-writer.js';
+import type { MessageRecord } from '../message/envelope.js';
+import { untried } from '../message/recipient.js';
+import { HandOver } from './hand-over.js';
+import { PIECE_BYTES, type Claimer } from './redis-writer.js';
 import { Script } from './script.js';
 import type { Shard } from './shard.js';
 import type { ClaimSource, Damage, Lease } from './spool.js';
 import { readRecipients, readRecord, type Fields } from './stored-fields.js';
-import { GROUP, PROMOTE, RECLAIM, SET_ASIDE } from './transitions.js';
+import { GROUP, PROMOTE, RECLAIM, RELEASE, SET_ASIDE } from './transitions.js';
 
 export interface Token {
   shard: Shard;
@@ -33,28 +36,67 @@ const MAX_LOST = 8;
 
 const reclaim = new Script(RECLAIM);
 const promote = new Script(PROMOTE);
+const release = new Script(RELEASE);
 const setAside = new Script(SET_ASIDE);
 
-export class RedisSource implements ClaimSource {
+export class RedisSource implements ClaimSource, Claimer {
   #waitingClient: string | undefined;
   /** Claimed, but Redis went away before they were read. */
   readonly #unread: Entry[] = [];
+  readonly #handOver = new HandOver((lease) => void this.#giveBack(lease.token as Token, lease.record.id));
+  #reading: Promise<void> | undefined;
 
   /** @param blocking a connection for nothing but waiting; @param redis one for everything else. */
   constructor(
     private readonly redis: RedisClient,
     private readonly blocking: RedisClient,
     private readonly shard: Shard,
-    private readonly consumer: string,
+    readonly consumer: string,
     private readonly settings: { leaseSeconds: number },
     private readonly clock: Clock,
     private readonly onDamaged: (damage: Damage) => void,
   ) {}
 
   async claim(max: number): Promise<Lease[]> {
-    const entries = this.#unread.splice(0);
-    if (entries.length === 0) entries.push(...(await this.#readNew(max)));
-    return this.#openOrKeep(entries);
+    if (this.#unread.length === 0) {
+      const handedOver = await this.#handOver.take(max, () => this.#read(max));
+      if (handedOver.length > 0) return handedOver;
+    }
+    return this.#openOrKeep(this.#unread.splice(0, max));
+  }
+
+  expect(): boolean {
+    return this.#handOver.expect();
+  }
+
+  /** A message that was put here just now is as it was put; any other is read. */
+  receive(claim?: { sid: string; id: string }, put?: { record: MessageRecord; octets: Buffer }): void {
+    if (!claim) return this.#handOver.receive(undefined);
+    const entry = { ...claim, deliveries: 1, claimedAt: this.clock.now() };
+    if (put) return this.#handOver.receive(this.#firstLease(entry, put.record, put.octets));
+    this.#openOrKeep([entry]).then(
+      ([lease]) => this.#handOver.receive(lease),
+      () => this.#handOver.receive(undefined),
+    );
+  }
+
+  /** Of what was claimed and not returned by `claim` yet. */
+  held(): Pick<Token, 'sid' | 'deliveries'>[] {
+    const now = this.clock.now();
+    for (const entry of this.#unread) entry.claimedAt = now;
+    return [...this.#handOver.waiting.map(({ token }) => token as Token), ...this.#unread];
+  }
+
+  async close(): Promise<void> {
+    this.#handOver.close();
+    await this.#reading?.catch(() => {});
+    await Promise.all(this.#unread.splice(0).map((entry) => this.#giveBack(entry, entry.id)));
+  }
+
+  /** Back to the queue untried. */
+  async release({ id, sid, deliveries }: Omit<Entry, 'claimedAt'>): Promise<void> {
+    const { shard, consumer } = this;
+    await release.run(this.redis, [shard.ready, shard.message(id)], [id, sid, consumer, deliveries, shard.prefix]);
   }
 
   async wake(): Promise<void> {
@@ -80,6 +122,19 @@ export class RedisSource implements ClaimSource {
   async promote(now: number): Promise<number> {
     const keys = [this.shard.later, this.shard.ready, this.shard.batches];
     return Number(await promote.run(this.redis, keys, [this.shard.prefix, now, PROMOTE_AT_ONCE]));
+  }
+
+  /** What cannot be given back now is taken over when its lease has run out. */
+  async #giveBack({ sid, deliveries }: Pick<Token, 'sid' | 'deliveries'>, id: string): Promise<void> {
+    await this.release({ id, sid, deliveries }).catch(() => {});
+  }
+
+  /** One wait at a time: what a put hands over ends the wait of `claim`, and not that of Redis. */
+  #read(max: number): Promise<void> {
+    this.#reading ??= this.#readNew(max)
+      .then((entries) => void this.#unread.push(...entries))
+      .finally(() => (this.#reading = undefined));
+    return this.#reading;
   }
 
   async #readNew(max: number): Promise<Entry[]> {
@@ -163,6 +218,13 @@ export class RedisSource implements ClaimSource {
       head: first,
       token,
     };
+  }
+
+  #firstLease({ sid, deliveries }: Entry, record: MessageRecord, octets: Buffer): Lease {
+    const token: Token = { shard: this.shard, sid, deliveries };
+    const recipients = record.envelope.to.map(() => untried);
+    const never = { lostAttempts: 0, retriedAt: 0, warnedAt: 0 };
+    return { record, recipients, ...never, body: () => octets, head: octets, token };
   }
 
   #stream(id: string, first: Buffer, size: number): Readable {

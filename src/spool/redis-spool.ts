@@ -8,7 +8,7 @@ import { RedisWriter } from './redis-writer.js';
 import { Script } from './script.js';
 import { Shard } from './shard.js';
 import type { ClaimSource, Damage, Lease, Once, Settlement, Spool, SpoolGroup, SpoolWriter } from './spool.js';
-import { RELEASE, RENEW, SETTLE } from './transitions.js';
+import { RENEW, SETTLE } from './transitions.js';
 
 export interface SpoolSettings {
   shards: number;
@@ -21,7 +21,6 @@ export interface SpoolSettings {
 }
 
 const settle = new Script(SETTLE);
-const release = new Script(RELEASE);
 const renew = new Script(RENEW);
 
 export class RedisSpool implements Spool {
@@ -50,7 +49,8 @@ export class RedisSpool implements Spool {
   }
 
   group(once?: Once): SpoolGroup {
-    return new RedisGroup(this.redis, once ? this.#shardOf(once.key) : this.#nextShard(), once);
+    const shard = once ? this.#shardOf(once.key) : this.#nextShard();
+    return new RedisGroup(this.redis, shard, once, this.#sources.get(shard));
   }
 
   async answerOf(onceKey: string): Promise<string | undefined> {
@@ -83,18 +83,18 @@ export class RedisSpool implements Spool {
     return result === 1;
   }
 
-  async release(lease: Lease): Promise<void> {
-    const { shard, sid, deliveries } = lease.token as Token;
-    const { id } = lease.record;
-    await release.run(this.redis, [shard.ready, shard.message(id)], [id, sid, this.consumer, deliveries, shard.prefix]);
+  async release({ record, token }: Lease): Promise<void> {
+    const { shard, sid, deliveries } = token as Token;
+    await this.#source(shard).release({ id: record.id, sid, deliveries });
   }
 
   async renew(leases: Lease[]): Promise<Lease[]> {
     const lost: Lease[] = [];
     for (const shard of this.#shards) {
       const mine = leases.filter((lease) => (lease.token as Token).shard === shard);
-      if (mine.length === 0) continue;
-      const args = mine.flatMap(({ token }) => [(token as Token).sid, (token as Token).deliveries]);
+      const tokens = [...mine.map(({ token }) => token as Token), ...(this.#sources.get(shard)?.held() ?? [])];
+      if (tokens.length === 0) continue;
+      const args = tokens.flatMap(({ sid, deliveries }) => [sid, deliveries]);
       const sids = new Set((await renew.run(this.redis, [shard.ready], [this.consumer, ...args])) as string[]);
       lost.push(...mine.filter(({ token }) => sids.has((token as Token).sid)));
     }

@@ -23,6 +23,15 @@ interface Put {
   record: MessageRecord;
 }
 
+/** The delivering side of this process, for a put that may claim for it in the same step. */
+export interface Claimer {
+  readonly consumer: string;
+  /** Whether it would begin one more message now; then `receive` must follow. */
+  expect(): boolean;
+  /** What was claimed, if anything; `put` when it is the message that was put. */
+  receive(claim?: { sid: string; id: string }, put?: { record: MessageRecord; octets: Buffer }): void;
+}
+
 /** Makes messages durable in one step, all or none. @returns `once.answer`, or that of an earlier call with its key. */
 export async function putTogether(
   redis: RedisClient,
@@ -30,18 +39,27 @@ export async function putTogether(
   puts: Put[],
   now: number,
   once?: Once,
+  claimer?: Claimer,
 ): Promise<string> {
   const { ready, index, later, batches } = shard;
   const keys = puts.flatMap(({ record }) => [shard.message(record.id), shard.body(record.id)]);
-  const args = puts.flatMap(({ writer, record }) => {
-    const { last, appended } = writer.finish();
+  const finished = puts.map(({ writer, record }) => ({ record, ...writer.finish() }));
+  const args = finished.flatMap(({ record, last, appended }) => {
     const { id, acceptedAt, size, sendAt = 0, batchId = '' } = record;
     const due = sendAt > now ? sendAt : '';
     return [id, JSON.stringify(record), acceptedAt, size, last, appended ? 1 : 0, due, batchId];
   });
-  const head = [once?.answer ?? '', ONCE_SECONDS, now];
   const shared = [ready, index, later, batches, shard.once(once?.key ?? '-')];
-  return String(await put.run(redis, [...shared, ...keys], [...head, ...args]));
+  const waiting = finished.length === 1 && claimer?.expect() ? claimer : undefined;
+  const head = [once?.answer ?? '', ONCE_SECONDS, now, waiting?.consumer ?? ''];
+  const reply = put.run(redis, [...shared, ...keys], [...head, ...args]) as Promise<[string, string, string]>;
+  const [answer, sid, id] = await reply.catch((error: unknown) => {
+    waiting?.receive();
+    throw error;
+  });
+  const own = finished.find(({ record, appended }) => record.id === id && !appended);
+  waiting?.receive(sid ? { sid, id } : undefined, own && { record: own.record, octets: own.last });
+  return answer;
 }
 
 export class RedisWriter implements SpoolWriter {

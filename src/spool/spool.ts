@@ -89,6 +89,8 @@ export interface ClaimSource {
   wake(): Promise<void>;
   /** Takes over messages whose holders have been silent for longer than the lease. */
   reclaim(max: number): Promise<Lease[]>;
+  /** Gives back what was claimed and not returned by `claim`; nothing is claimed any more. */
+  close(): Promise<void>;
   /** Moves deferred messages that are due back to the queue. @returns how many. */
   promote(now: number): Promise<number>;
 }

@@ -78,10 +78,10 @@ end`;
  * Messages become durable together: ready, or waiting until they are due. What belongs to a batch that was paused or
  * cancelled waits too, so that PROMOTE decides about it.
  * KEYS: ready, index, later, batches, once, then (m, b) a message. ARGV: answer to keep under `once` ('' = none),
- * seconds to keep it, now, then (id, record, accepted at, size, last octets, 1 when earlier octets were appended,
- * due at ('' = now), batch ('' = none)) a message.
- * Returns the answer; that of an earlier call with the same `once`, and then nothing of this one is kept; or an error
- * when the octets in Redis are not as many as a record says.
+ * seconds to keep it, now, who claims the oldest ready message in the same step ('' = nobody), then (id, record,
+ * accepted at, size, last octets, 1 when earlier octets were appended, due at ('' = now), batch ('' = none)) a message.
+ * Returns (answer, sid and id of what was claimed, '' = nothing); the answer is that of an earlier call with the same
+ * `once`, and then nothing of this one is kept. Or an error, when the octets in Redis are not as many as a record says.
  */
 export const PUT = `#!lua
 local function forget()
@@ -90,10 +90,10 @@ end
 local earlier = ARGV[1] ~= '' and redis.call('GET', KEYS[5])
 if earlier then
   forget()
-  return earlier
+  return {earlier, '', ''}
 end
 for at = 7, #KEYS, 2 do
-  local arg, size = (at - 7) * 4 + 4
+  local arg, size = (at - 7) * 4 + 5
   if ARGV[arg + 5] == '1' then
     size = redis.call('APPEND', KEYS[at], ARGV[arg + 4])
     redis.call('PERSIST', KEYS[at])
@@ -107,7 +107,7 @@ for at = 7, #KEYS, 2 do
   end
 end
 for at = 6, #KEYS, 2 do
-  local arg = (at - 6) * 4 + 4
+  local arg = (at - 6) * 4 + 5
   local id, due, batch = ARGV[arg], ARGV[arg + 6], ARGV[arg + 7]
   redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1])
   if due == '' and batch ~= '' and redis.call('HEXISTS', KEYS[4], batch) == 1 then due = ARGV[3] end
@@ -120,7 +120,11 @@ for at = 6, #KEYS, 2 do
   redis.call('ZADD', KEYS[2], ARGV[arg + 2], id)
 end
 if ARGV[1] ~= '' then redis.call('SET', KEYS[5], ARGV[1], 'EX', ARGV[2]) end
-return ARGV[1]`;
+if ARGV[4] == '' then return {ARGV[1], '', ''} end
+-- Without the group, which a claim makes, nothing is claimed.
+local read = redis.pcall('XREADGROUP', 'GROUP', '${GROUP}', ARGV[4], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
+local entry = read and not read.err and read[1] and read[1][2][1]
+return {ARGV[1], entry and entry[1] or '', entry and entry[2][2] or ''}`;
 
 /**
  * What became of a leased message. KEYS: ready (the others follow from the prefix).
