@@ -43,12 +43,14 @@ local function oldest(key)
   local found = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
   return found[1], tonumber(found[2])
 end
-local function trim(p, now, keepMs, maxDone, maxCaptured, maxBytes)
+local function trim_done(p, now, keepMs, maxDone)
   for _ = 1, 20 do
     local id, at = oldest(p .. 'done')
     if not id or (at > now - keepMs and redis.call('ZCARD', p .. 'done') <= maxDone) then break end
     forget(p, id)
   end
+end
+local function trim_captured(p, maxCaptured, maxBytes)
   for _ = 1, 1000 do
     local id = oldest(p .. 'captured')
     if not id then break end
@@ -109,13 +111,12 @@ end
 for at = 6, #KEYS, 2 do
   local arg = (at - 6) * 4 + 5
   local id, due, batch = ARGV[arg], ARGV[arg + 6], ARGV[arg + 7]
-  redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1])
   if due == '' and batch ~= '' and redis.call('HEXISTS', KEYS[4], batch) == 1 then due = ARGV[3] end
   if due == '' then
-    redis.call('HSET', KEYS[at], 'sid', redis.call('XADD', KEYS[1], '*', 'id', id))
+    redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1], 'sid', redis.call('XADD', KEYS[1], '*', 'id', id))
   else
     redis.call('ZADD', KEYS[3], due, id)
-    if batch ~= '' then redis.call('HSET', KEYS[at], 'batch', batch) end
+    redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1], unpack(batch ~= '' and {'batch', batch} or {}))
   end
   redis.call('ZADD', KEYS[2], ARGV[arg + 2], id)
 end
@@ -140,12 +141,25 @@ if not held(ready, sid, ARGV[4], ARGV[5]) then
   -- The same settlement again, because the answer to the first was lost.
   return redis.call('HGET', m, 'settled') == token and 1 or 0
 end
-redis.call('HSET', m, 'settled', token)
-redis.call('HDEL', m, 'lost')
-if n > 0 then
-  for at = 17, 16 + 2 * n, 2 do redis.call('HSET', m, ARGV[at], ARGV[at + 1]) end
+local known = redis.call('HMGET', m, 'cancelled_at', 'events', 'lost')
+-- One HSET for all fields, as far as Lua can pass them in one call.
+local fields, count = {'settled', token}, tonumber(known[2] or 0)
+local function set(field, value)
+  if #fields > 1000 then
+    redis.call('HSET', m, unpack(fields))
+    fields = {}
+  end
+  fields[#fields + 1] = field
+  fields[#fields + 1] = value
 end
-for at = 17 + 2 * n, #ARGV do note(m, ARGV[at]) end
+for at = 17, 16 + 2 * n, 2 do set(ARGV[at], ARGV[at + 1]) end
+for at = 17 + 2 * n, #ARGV do
+  count = count + 1
+  set('e:' .. count, ARGV[at])
+end
+set('events', count)
+redis.call('HSET', m, unpack(fields))
+if known[3] then redis.call('HDEL', m, 'lost') end
 if ARGV[13] ~= '' then
   local report = p .. 'm:' .. ARGV[13]
   redis.call('SET', p .. 'b:' .. ARGV[13], ARGV[15])
@@ -154,12 +168,13 @@ if ARGV[13] ~= '' then
   enqueue(ready, report, ARGV[13])
 end
 dequeue(ready, sid)
-if ARGV[7] ~= '' and redis.call('HEXISTS', m, 'cancelled_at') == 0 then
+if ARGV[7] ~= '' and not known[1] then
   redis.call('ZADD', p .. 'later', ARGV[7], id)
 else
   finish(p, id, now, ARGV[8] == '1')
 end
-trim(p, now, tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]))
+trim_done(p, now, tonumber(ARGV[9]), tonumber(ARGV[10]))
+if ARGV[8] == '1' then trim_captured(p, tonumber(ARGV[11]), tonumber(ARGV[12])) end
 return 1`;
 
 /** Gives a leased message back untried. KEYS: ready, m. ARGV: id, sid, consumer, deliveries, prefix. Returns 1 or 0. */
