@@ -14,8 +14,10 @@ let base: string;
 beforeAll(async () => {
   server = await makeHttpServer({ trustedProxies: null }, log.log);
   const body = z.object({ name: z.string('name please'), list: z.array(z.number('a number')).optional() });
-  server.post('/v3/things', { schema: { body, response: { 201: z.object({ name: z.string() }) } } }, async (request, reply) =>
-    reply.code(201).send({ name: request.body.name }),
+  server.post(
+    '/v3/things',
+    { schema: { body, response: { 201: z.object({ name: z.string() }) } } },
+    async (request, reply) => reply.code(201).send({ name: request.body.name }),
   );
   server.post('/v3/small', { bodyLimit: 1000 }, () => ({}));
   server.get('/v3/things/:id', { schema: { params: z.object({ id: z.string() }) } }, ({ params }) => params);

@@ -4,7 +4,7 @@
 import { createSecureContext } from 'node:tls';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { LoadFailure, LoadSession, type LoadTarget } from '../support/load-session.js';
+import { LoadFailure, LoadSession, type Auth, type LoadTarget } from '../support/load-session.js';
 
 export interface LoadOptions {
   port: number;
@@ -16,7 +16,8 @@ export interface LoadOptions {
   message: Buffer;
   /** A connection for all messages, or one for each. */
   mode: 'kept' | 'per-message';
-  auth?: { user: string; pass: string };
+  /** Several: sessions take turns with them. */
+  auth?: Auth | Auth[];
   starttls?: boolean;
   /** Per message; 1 when not given. */
   recipients?: number;
@@ -88,7 +89,7 @@ class LoadRun {
       host: options.host ?? '127.0.0.1',
       port: options.port,
       tls: options.starttls ? createSecureContext() : undefined,
-      auth: options.auth,
+      auth: takeTurns([options.auth ?? []].flat()),
       ticket: undefined,
       reuseTickets: options.tlsSessionReuse ?? false,
       resumed: 0,
@@ -188,6 +189,11 @@ class Envelope {
     if (this.#numberAt > 0) this.#bytes.write(String(number).padStart(ID_DIGITS, '0'), this.#numberAt, 'latin1');
     return this.#bytes;
   }
+}
+
+function takeTurns(auths: Auth[]): () => Auth | undefined {
+  let turn = 0;
+  return () => auths[turn++ % auths.length];
 }
 
 function makeCommands(options: LoadOptions): Commands {

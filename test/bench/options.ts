@@ -9,6 +9,10 @@ export interface BenchOptions {
   messages: number | undefined;
   peers: boolean;
   latency: boolean;
+  /** Tables of the cost by number of connections, waiting messages and keys, in place of the cases. */
+  growth: boolean;
+  /** Minutes of a load at half the peak rate, in place of the cases. */
+  soakMinutes: number | undefined;
   /** For a machine with other work: wait for quiet moments, and repeat disturbed rounds more often. */
   patient: boolean;
   /** Read the memory after half a minute of silence, when the garbage of the start is collected. */
@@ -28,6 +32,8 @@ export const usage = `npm run bench -- [options]
   --peers            Postfix and Haraka too (installs them: Postfix with apt-get, Haraka into a temporary folder)
   --subject NAME     only this one (repeatable): bare, postern-capture, postern-relay, postfix, haraka
   --latency          also the latency at half the peak rate, 4 KB on kept connections
+  --growth           in place of the cases: the cost by connections, waiting messages and keys (takes a quarter of an hour)
+  --soak MINUTES     in place of the cases: memory under half the peak rate
   --idle             the memory after 40 s without work, too
   --patient          wait for quiet moments of a machine that has other work; keep rounds short with --messages
   --json FILE        writes every figure
@@ -48,6 +54,8 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
         messages: { type: 'string' },
         peers: { type: 'boolean' },
         latency: { type: 'boolean' },
+        growth: { type: 'boolean' },
+        soak: { type: 'string' },
         idle: { type: 'boolean' },
         patient: { type: 'boolean' },
       },
@@ -63,6 +71,8 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
     messages: values.messages === undefined ? undefined : count('--messages', values.messages),
     peers: values.peers ?? false,
     latency: values.latency ?? false,
+    growth: values.growth ?? false,
+    soakMinutes: values.soak === undefined ? undefined : count('--soak', values.soak),
     idle: values.idle ?? false,
     patient: values.patient ?? false,
     jsonFile: values.json,

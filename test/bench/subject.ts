@@ -1,12 +1,14 @@
 // A server under measurement, as the benchmarks see it.
 import type { Lifecycle } from '../../src/base/lifecycle.js';
+import type { Auth } from '../support/load-session.js';
 import type { Process } from './processes.js';
 import type { Sink } from './sink-client.js';
 
 export interface Subject {
   name: string;
   port: number;
-  auth: { user: string; pass: string };
+  /** Several: sessions take turns with them. */
+  auth: Auth | Auth[];
   /** Where its mail goes; undefined for one that relays nowhere. */
   sink: Sink | undefined;
   /** All of it, as of now. */

@@ -3,12 +3,18 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 
+export interface Auth {
+  user: string;
+  pass: string;
+}
+
 export interface LoadTarget {
   host: string;
   port: number;
   /** STARTTLS after the first EHLO; shared by all connections, because making one is dear. */
   tls: SecureContext | undefined;
-  auth: { user: string; pass: string } | undefined;
+  /** Asked once a session; undefined for one that does not log in. */
+  auth: () => Auth | undefined;
   /** The last session ticket, offered to the server when there is one. */
   ticket: Buffer | undefined;
   /** Keep `ticket` up to date. */
@@ -68,8 +74,9 @@ export class LoadSession {
       await this.#encrypt(target, target.tls);
       await this.ask(EHLO, '250');
     }
-    if (!target.auth) return;
-    const token = Buffer.from(`\0${target.auth.user}\0${target.auth.pass}`).toString('base64');
+    const auth = target.auth();
+    if (!auth) return;
+    const token = Buffer.from(`\0${auth.user}\0${auth.pass}`).toString('base64');
     await this.ask(Buffer.from(`AUTH PLAIN ${token}\r\n`), '235');
   }
 
