@@ -138,6 +138,7 @@ export const schema = z.strictObject({
   report: z.strictObject({ keepHours: integer(0, 87_600), maxMessages: integer(0, 100_000_000) }),
   keys: z.strictObject({
     prefix: z.string().regex(/^[A-Za-z0-9_-]{1,20}$/, 'expected 1 to 20 letters, digits, - or _'),
+    maxKeys: integer(1, 1_000_000),
     pepper: optional(z.string().min(32, 'expected at least 32 characters')),
   }),
   log: z.strictObject({

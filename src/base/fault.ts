@@ -2,7 +2,7 @@
 // Everything else that is thrown is a defect and is printed with its stack.
 
 export class OperatorError extends Error {
-  override readonly name = 'OperatorError';
+  override readonly name: string = 'OperatorError';
 }
 
 /** The text of anything that was thrown. */

@@ -1,6 +1,7 @@
 // The HTTP listener and what every answer has in common. It knows no route: manage and accept declare theirs, with
 // zod schemas from which fastify validates, serializes and describes them (GET /openapi.json).
 // Promise: a client never reads a text of the inside, and no URL or header is logged: keys get into both.
+import type { Socket } from 'node:net';
 import fastifySwagger from '@fastify/swagger';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -44,6 +45,7 @@ export async function makeHttpServer(settings: HttpSettings, log: Log) {
     trustProxy: settings.trustedProxies ?? false,
     rewriteUrl: (request) => singleSlashes(request.url ?? '/'),
     routerOptions: { maxParamLength: 500 },
+    clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (_error, _request, reply: FastifyReply) =>
       void reply
         .code(404)
@@ -59,7 +61,19 @@ export async function makeHttpServer(settings: HttpSettings, log: Log) {
   server.setErrorHandler((error: Error, _request, reply) => answerFault(error, reply, log));
   answerOtherMethods(server);
   await server.register(fastifySwagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'Postern', version: '1' } },
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Postern',
+        version: '1',
+        description: 'An SMTP submission server with an API key for every application',
+      },
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'An API key that holds the scope which is named' },
+        },
+      },
+    },
     transform: jsonSchemaTransform,
   });
   return server;
@@ -75,7 +89,7 @@ function singleSlashes(url: string): string {
 }
 
 /** The answer to whatever was thrown: what is meant for the client as it is, anything else without its text. */
-export async function answerFault(error: Error, reply: FastifyReply, log: Log): Promise<unknown> {
+async function answerFault(error: Error, reply: FastifyReply, log: Log): Promise<unknown> {
   if (error instanceof HttpFault) return reply.code(error.statusCode).headers(error.headers).send(error.body);
   if (error instanceof SchemaFault) return reply.code(400).send({ errors: error.errors });
   const { statusCode = 500 } = error as { statusCode?: number };
@@ -83,6 +97,25 @@ export async function answerFault(error: Error, reply: FastifyReply, log: Log): 
   if (status === 503) log.warn({ fault: error.message }, 'an HTTP request could not be answered now');
   else if (status >= 500) log.error({ err: error }, 'an HTTP request failed');
   return reply.code(status).send(errorBody(statusText(status)));
+}
+
+/** What is not HTTP, is too large before its path is known, or does not come to an end. */
+function answerBrokenRequest({ code }: Error & { code?: string }, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const [status, reason]: [number, string] =
+    code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? [408, 'Request Timeout']
+      : code === 'HPE_HEADER_OVERFLOW'
+        ? [431, 'Request Header Fields Too Large']
+        : [400, 'Bad Request'];
+  const body = JSON.stringify(errorBody(statusText(status)));
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** A path that exists with other methods is 405 (RFC 9110 15.5.6), and OPTIONS tells them. Everything else is 404. */

@@ -49,7 +49,7 @@ function createCommand(keys: Command): void {
         restrictions: restrictionsOf(options, now),
       };
       const { text, record } = await withStore(config, async ({ keys: store }) => {
-        const secrets = { prefix: config.keys.prefix, pepper: await openPepper(config, store) };
+        const secrets = { ...config.keys, pepper: await openPepper(config, store) };
         return mint(store, secrets, { clock: systemClock, random: systemRandom }, request);
       });
       answer(self, { api_key: text, ...keyAsJson(record, now) }, (out) => {

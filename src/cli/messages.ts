@@ -12,6 +12,7 @@ import {
   timelineOf,
   type MessageStatus,
 } from '../report/history.js';
+import { findMessages } from '../report/search.js';
 import { RedisDesk } from '../spool/redis-desk.js';
 import type { CancelOutcome, RetryOutcome, SpoolDesk } from '../spool/spool.js';
 import { answer, configOf } from './context.js';
@@ -20,10 +21,6 @@ import { previewOf } from './preview.js';
 import { readCount } from '../keys/restriction-text.js';
 import { usable } from './restriction-options.js';
 import { withStore } from './store-session.js';
-
-const PAGE = 200;
-/** Messages that a filtered list looks at before it stops. */
-const MAX_LOOKED_AT = 20_000;
 
 export function messagesCommand(program: Command): void {
   const messages = program.command('messages').description('the queue and the recent past');
@@ -47,30 +44,12 @@ function listCommand(messages: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  postern messages list --status deferred')
     .action(async (options: { status?: MessageStatus; limit: number }, self: Command) => {
-      const found = await withDesk(self, (desk) => collectMessages(desk, options.limit, options.status));
+      const { messages: found } = await withDesk(self, (desk) => findMessages(desk, options));
       answer(self, { result: found.map(describeMessage) }, (out) => {
         if (found.length === 0) return out.note('no messages');
         out.table(['id', 'accepted', 'status', 'from', 'to', 'last words'], found.map(listRow));
       });
     });
-}
-
-async function collectMessages(
-  desk: SpoolDesk,
-  limit: number,
-  status: MessageStatus | undefined,
-): Promise<StoredMessage[]> {
-  const found = new Map<string, StoredMessage>();
-  let before: number | undefined;
-  for (let looked = 0; looked < MAX_LOOKED_AT && found.size < limit; looked += PAGE) {
-    const page = await desk.list(PAGE, before);
-    for (const message of page) if (!status || statusOf(message) === status) found.set(message.record.id, message);
-    const last = page.at(-1)?.record.acceptedAt;
-    if (page.length < PAGE || last === undefined) break;
-    // Many messages may share a millisecond: the next page begins with it again, unless it is the whole page.
-    before = last === before || last === page[0]!.record.acceptedAt ? last - 1 : last;
-  }
-  return [...found.values()].slice(0, limit);
 }
 
 function listRow(message: StoredMessage): string[] {

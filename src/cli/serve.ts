@@ -136,7 +136,7 @@ async function checkDurability(config: Config, redis: RedisClient, log: Log): Pr
 
 async function mintFirstKey(config: Config, keys: KeyStore, pepper: string): Promise<string | undefined> {
   if ((await keys.count()) > 0) return undefined;
-  const secrets = { prefix: config.keys.prefix, pepper };
+  const secrets = { ...config.keys, pepper };
   return (await mint(keys, secrets, { clock: systemClock, random: systemRandom }, { name: 'first key' })).text;
 }
 

@@ -6,7 +6,7 @@ import type { Random } from '../base/ids.js';
 import { hashKey } from './pepper.js';
 import type { Restrictions } from './policy.js';
 import type { KeyRecord } from './record.js';
-import { FULL_ACCESS, unknownScopes } from './scopes.js';
+import { FULL_ACCESS, scopeProblems } from './scopes.js';
 import { makeKey } from './shape.js';
 import type { KeyStore } from './store.js';
 
@@ -24,10 +24,13 @@ export interface Minted {
   record: KeyRecord;
 }
 
-/** @throws OperatorError for an unusable name or scope, StoreUnavailable. */
+/** There are as many keys as keys.maxKeys allows; a revoked one does not count. */
+export class TooManyKeys extends OperatorError {}
+
+/** @throws OperatorError for an unusable name or scope, TooManyKeys, StoreUnavailable. */
 export async function mint(
   store: KeyStore,
-  settings: { prefix: string; pepper: string },
+  settings: { prefix: string; pepper: string; maxKeys: number },
   { clock, random }: { clock: Clock; random: Random },
   request: MintRequest,
 ): Promise<Minted> {
@@ -44,7 +47,8 @@ export async function mint(
     lastUsedAt: 0,
     lastUsedFrom: '',
   };
-  await store.insert(record);
+  const { maxKeys } = settings;
+  if (!(await store.insert(record, maxKeys))) throw new TooManyKeys(`Cannot create more than ${maxKeys} API Keys`);
   return { text, record };
 }
 
@@ -59,7 +63,7 @@ export function checkName(name: string): string {
 
 /** @throws OperatorError that names the unknown ones. */
 export function checkScopes(scopes: string[]): string[] {
-  const unknown = unknownScopes(scopes);
-  if (unknown.length) throw new OperatorError(`unknown scope: ${unknown.join(', ')} (see docs/scopes.md)`);
+  const [problem] = scopeProblems(scopes);
+  if (problem) throw new OperatorError(problem);
   return [...new Set(scopes)];
 }

@@ -7,21 +7,33 @@ import { fromHash, toHash, type KeyRecord } from './record.js';
 const INDEX = 'postern:{keys}:index';
 const GENERATION = 'postern:{keys}:generation';
 const PEPPER_MARK = 'postern:{keys}:pepper';
-const keyOf = (id: string): string => `postern:{keys}:key:${id}`;
+const KEY_PREFIX = 'postern:{keys}:key:';
+const keyOf = (id: string): string => KEY_PREFIX + id;
 
 /** Messages on this channel are ids of keys that changed. */
 export const CHANGES = 'postern:{keys}:changed';
 
 /**
  * Allowed when Redis is full: a client that fills it must be stopped by revoking its key.
- * KEYS: key hash, index, generation counter. ARGV: id, channel, created_at ('' = the key must exist), field, value...
- * Returns the new generation, or 0 when the key to change does not exist.
+ * KEYS: key hash, index, generation counter. ARGV: id, channel, created_at ('' = the key must exist), the prefix of key
+ * hashes, most keys that there may be, the generation that the key must have ('' = any), field, value...
+ * Returns the new generation, 0 when the key to change does not exist, -1 when there are too many keys that are not
+ * revoked, -2 when the key has another generation.
  */
 const WRITE = `#!lua flags=allow-oom
 local exists = redis.call('EXISTS', KEYS[1]) == 1
 if ARGV[3] == '' and not exists then return 0 end
+if ARGV[6] ~= '' and redis.call('HGET', KEYS[1], 'generation') ~= ARGV[6] then return -2 end
+local max = tonumber(ARGV[5])
+if ARGV[3] ~= '' and redis.call('ZCARD', KEYS[2]) >= max then
+  local live = 0
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    if redis.call('HGET', ARGV[4] .. id, 'revoked_at') == '0' then live = live + 1 end
+  end
+  if live >= max then return -1 end
+end
 local generation = redis.call('INCR', KEYS[3])
-redis.call('HSET', KEYS[1], 'generation', generation, unpack(ARGV, 4))
+redis.call('HSET', KEYS[1], 'generation', generation, unpack(ARGV, 7))
 if ARGV[3] ~= '' then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1]) end
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return generation`;
@@ -31,20 +43,24 @@ type ChangeableFields = Partial<Pick<KeyRecord, 'name' | 'scopes' | 'restriction
 export class KeyStore {
   constructor(private readonly redis: RedisClient) {}
 
-  /** Writes a new key. @throws StoreUnavailable */
-  async insert(record: KeyRecord): Promise<void> {
+  /** Writes a new key. @returns false when there are `maxKeys` already that are not revoked. @throws StoreUnavailable */
+  async insert(record: KeyRecord, maxKeys = Infinity): Promise<boolean> {
     const fields = Object.entries(toHash(record)).filter(([name]) => name !== 'generation');
-    await this.#write(record.id, String(record.createdAt), fields.flat());
+    const bounds = { maxKeys: Number.isFinite(maxKeys) ? maxKeys : Number.MAX_SAFE_INTEGER };
+    return (await this.#write(record.id, String(record.createdAt), fields.flat(), bounds)) > 0;
   }
 
-  /** Changes what is given of a key. @returns false when there is no such key. @throws StoreUnavailable */
-  async update(id: string, change: ChangeableFields): Promise<boolean> {
+  /**
+   * Changes what is given of a key. @param ifGeneration change it only if nobody else has, since it was read.
+   * @returns false when there is no such key, or it has changed. @throws StoreUnavailable
+   */
+  async update(id: string, change: ChangeableFields, ifGeneration?: number): Promise<boolean> {
     const fields: string[] = [];
     if (change.name !== undefined) fields.push('name', change.name);
     if (change.scopes) fields.push('scopes', JSON.stringify(change.scopes));
     if (change.restrictions) fields.push('restrictions', JSON.stringify(change.restrictions));
     if (change.revokedAt !== undefined) fields.push('revoked_at', String(change.revokedAt));
-    return (await this.#write(id, '', fields)) > 0;
+    return (await this.#write(id, '', fields, { ifGeneration })) > 0;
   }
 
   /** @throws StoreUnavailable, also for a damaged record: a key that cannot be read is not a key that is unknown. */
@@ -90,8 +106,14 @@ export class KeyStore {
     return (await this.redis.get(PEPPER_MARK).catch(throwStoreFault)) ?? '';
   }
 
-  async #write(id: string, createdAt: string, fields: string[]): Promise<number> {
-    const args = [id, CHANGES, createdAt, ...fields];
+  async #write(
+    id: string,
+    createdAt: string,
+    fields: string[],
+    bounds: { maxKeys?: number; ifGeneration?: number | undefined },
+  ): Promise<number> {
+    const { maxKeys = 0, ifGeneration = '' } = bounds;
+    const args = [id, CHANGES, createdAt, KEY_PREFIX, String(maxKeys), String(ifGeneration), ...fields];
     return Number(await this.redis.eval(WRITE, 3, keyOf(id), INDEX, GENERATION, ...args).catch(throwStoreFault));
   }
 }

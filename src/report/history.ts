@@ -1,4 +1,5 @@
 // What became of a message, in the words that people use: one status for the whole, and its time line.
+import { maskKeys } from '../base/mask.js';
 import type { MessageEvent } from '../message/event.js';
 import type { RecipientState } from '../message/recipient.js';
 import type { StoredMessage } from '../message/stored-message.js';
@@ -60,7 +61,7 @@ export function lastWords(message: StoredMessage): string {
 export function describeMessage(message: StoredMessage): Record<string, unknown> {
   const { id, envelope, keyId, acceptedAt, size, clientAddress, messageId, subject, reportOf } = message.record;
   return {
-    ...{ id, status: statusOf(message), from: envelope.from, subject, message_id: messageId, size },
+    ...{ id, status: statusOf(message), from: envelope.from, subject: maskKeys(subject), message_id: messageId, size },
     ...(reportOf ? { report_of: reportOf } : {}),
     ...{ api_key_id: keyId, client: clientAddress, accepted_at: iso(acceptedAt), finished_at: iso(message.doneAt) },
     next_attempt_at: iso(message.retryAt),

@@ -16,7 +16,7 @@ import { ask } from '../support/http.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 
-const SECRETS = { prefix: 'SG', pepper: 'p'.repeat(32) };
+const SECRETS = { prefix: 'SG', pepper: 'p'.repeat(32), maxKeys: 1000 };
 const MAX_PER_MINUTE = 40;
 const verdicts: string[] = [];
 let redis: TestRedis;

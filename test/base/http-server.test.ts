@@ -1,4 +1,5 @@
 // What every route has in common, on a server with routes of this test alone.
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { fault, HttpFault, mailErrorBody } from '../../src/base/http-error.js';
@@ -144,6 +145,18 @@ it.each(['/', '/v3', '/v3/thing', '/v3/things/7/8', '/%00', '/%zz', `/v3/things/
     });
   },
 );
+
+it.each([
+  ['what is not HTTP', 'hello\r\n\r\n', 400],
+  ['a header without end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+])('answers %s in the same shape', async (_what, octets, status) => {
+  const socket = connect(Number(new URL(base).port), '127.0.0.1');
+  socket.write(octets);
+  const chunks: string[] = [];
+  for await (const chunk of socket) chunks.push(String(chunk));
+
+  expect(chunks.join('')).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"errors":\\[`));
+});
 
 it('answers what was thrown for the client as it is, and nothing else', async () => {
   expect(await ask(base, '/faults/meant')).toMatchObject({

@@ -77,7 +77,10 @@ export async function startTestWorker(options: WorkerOptions = {}): Promise<Test
     desk: new RedisDesk(client, config.spool),
     mint: async (request = {}) => {
       const parts = { clock: systemClock, random: systemRandom };
-      const { text, record } = await mint(keys, { prefix: 'SG', pepper: PEPPER }, parts, { name: 'test', ...request });
+      const { text, record } = await mint(keys, { prefix: 'SG', pepper: PEPPER, maxKeys: config.keys.maxKeys }, parts, {
+        name: 'test',
+        ...request,
+      });
       return { key: text, id: record.id };
     },
     logIn: async (key) => {
