@@ -6,7 +6,17 @@ import { findMessages, type Place } from '../../src/report/search.js';
 function stored(id: string, acceptedAt: number): StoredMessage {
   const envelope = { from: '', to: [], bodyType: '8BITMIME' as const, smtpUtf8: false };
   const record = { id, envelope, keyId: '', acceptedAt, size: 0, clientAddress: '', messageId: '', subject: '' };
-  return { record, recipients: [], events: [], doneAt: 0, retryAt: 0, cancelledAt: 0, damage: '', hasBody: true };
+  return {
+    record,
+    recipients: [],
+    events: [],
+    doneAt: 0,
+    retryAt: 0,
+    cancelledAt: 0,
+    damage: '',
+    isPaused: false,
+    hasBody: true,
+  };
 }
 
 /** Lists as the spool does. */
