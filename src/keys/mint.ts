@@ -48,7 +48,9 @@ export async function mint(
     lastUsedFrom: '',
   };
   const { maxKeys } = settings;
-  if (!(await store.insert(record, maxKeys))) throw new TooManyKeys(`Cannot create more than ${maxKeys} API Keys`);
+  if (!(await store.insert(record, maxKeys))) {
+    throw new TooManyKeys(`there are ${maxKeys} keys already: revoke one, or raise keys.maxKeys`);
+  }
   return { text, record };
 }
 

@@ -61,7 +61,8 @@ async function mintWithin(parts: ApiKeyParts, request: Powers & { name: string }
   try {
     return await mint(keys, settings, { clock, random }, { ...request, scopes: [...request.scopes] });
   } catch (error) {
-    throw error instanceof TooManyKeys ? fault(403, error.message) : error;
+    if (!(error instanceof TooManyKeys)) throw error;
+    throw fault(403, `Cannot create more than ${settings.maxKeys} API Keys`);
   }
 }
 

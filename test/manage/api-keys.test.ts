@@ -259,7 +259,7 @@ describe('keys.maxKeys', () => {
       const refused = made.filter(({ status }) => status === 403);
       expect(new Set(refused.map(({ text }) => text))).toEqual(new Set([error('Cannot create more than 5 API Keys')]));
       expect(refused).toHaveLength(8);
-      await expect(second.mint()).rejects.toThrow('Cannot create more than 5 API Keys');
+      await expect(second.mint()).rejects.toThrow('there are 5 keys already: revoke one, or raise keys.maxKeys');
       const { api_key_id: id } = shown(made.find(({ status }) => status === 201)!);
       await asks[0]!(`${KEYS}/${id}`, { method: 'DELETE', key });
       expect((await make(1)).status).toBe(201);
