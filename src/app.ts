@@ -2,6 +2,8 @@
 // handed to the parts that need it. Reading this file from top to bottom is reading the two paths.
 import { randomBytes } from 'node:crypto';
 import { hostname as machineName } from 'node:os';
+import type { HttpDoor } from './accept/http/door.js';
+import { sendingRoutes } from './accept/http/routes.js';
 import { ConnectionCount, type SmtpDoor } from './accept/smtp/door.js';
 import { SmtpListener } from './accept/smtp/server.js';
 import { Budget } from './accept/budget.js';
@@ -37,6 +39,7 @@ import { openapiRoute } from './manage/openapi.js';
 import { messageRoutes } from './manage/messages.js';
 import { QueueMetrics } from './manage/queue-metrics.js';
 import type { MailMetrics } from './report/metrics.js';
+import { RedisBatches } from './spool/redis-batches.js';
 import { RedisDesk } from './spool/redis-desk.js';
 import { RedisSpool } from './spool/redis-spool.js';
 import type { Addresses, Runtime } from './worker-messages.js';
@@ -84,6 +87,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   const authenticator = await makeAuthenticator(config, runtime, connect, redis, log, lifecycle);
   const spool = makeSpool(config, redis, connect, hooks);
   const desk = new RedisDesk(redis, config.spool);
+  const doors = makeDoors(config, redis, authenticator, spool, hooks);
   const addresses: Addresses = {};
 
   let phase: 'starting' | 'serving' | 'draining' = 'starting';
@@ -99,13 +103,14 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
     lifecycle.defer('the HTTP server', closeHttp);
     const queue = new QueueMetrics(desk);
     const allMetrics = async () => `${await hooks.allMetrics()}${await queue.text()}`;
-    const gate = makeGate(config, authenticator, new Allowances(redis, systemClock), hooks);
+    const gate = makeGate(config, authenticator, doors.smtp.allowances, hooks);
     gate.install(server);
     healthRoutes(server, { gate, checkReady, metrics: allMetrics });
     const settings = { ...config.keys, pepper: runtime.pepper };
     apiKeyRoutes(server, { gate, keys: new KeyStore(redis), settings, clock: systemClock, random: systemRandom });
     messageRoutes(server, { gate, desk });
     openapiRoute(server);
+    if (runtime.roles.includes('accept')) sendingRoutes(server, gate, doors.http);
     addresses.http = hostPort(config.host, await openHttp(server, config.host, config.http.port));
   }
   let drainUntil = 0;
@@ -114,8 +119,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   lifecycle.defer('delivery', () => delivery?.stop(Math.max(1000, drainUntil - systemClock.now())));
   const listeners: SmtpListener[] = [];
   if (runtime.roles.includes('accept')) {
-    const door = makeDoor(config, redis, authenticator, spool, hooks);
-    listeners.push(...(await openListeners(config, runtime, door, addresses, lifecycle)));
+    listeners.push(...(await openListeners(config, runtime, doors.smtp, addresses, lifecycle)));
   }
   phase = 'serving';
   const { smtp, smtps, http } = addresses;
@@ -205,25 +209,32 @@ function makeSpool(config: Config, redis: RedisClient, connect: Connect, { log, 
   );
 }
 
-function makeDoor(
+/** Both doors lead into one funnel and share one budget of memory. */
+function makeDoors(
   config: Config,
   redis: RedisClient,
   authenticator: Authenticator,
   spool: RedisSpool,
   { log, metrics, hasRoom }: WorkerHooks,
-): SmtpDoor {
+): { smtp: SmtpDoor; http: HttpDoor } {
   const { hostname, smtp } = config;
   const policy = new Policy(addressMatches, smtp);
   const allowances = new Allowances(redis, systemClock);
+  const budget = new Budget(smtp.maxBufferedBytes);
   const submitter = new Submitter({
-    ...{ authenticator, policy, allowances, spool, hasRoom, clock: systemClock },
-    budget: new Budget(smtp.maxBufferedBytes),
+    ...{ authenticator, policy, allowances, spool, hasRoom, clock: systemClock, budget },
     settings: { ...smtp, hostname },
     onFault: (error) => log.warn({ fault: messageOf(error) }, 'a message could not be taken'),
   });
   const random = pooledRandom();
   const newId = () => timeOrderedId(systemClock.now(), random);
-  return { settings: { ...smtp, hostname }, authenticator, policy, allowances, submitter, newId, log, metrics };
+  const shared = { settings: { ...smtp, hostname }, authenticator, policy, submitter, newId, log, metrics };
+  const strangersBudget = new Budget(smtp.maxBufferedBytes / 4);
+  const batches = new RedisBatches(redis, config.spool);
+  return {
+    smtp: { ...shared, allowances },
+    http: { ...shared, spool, batches, budget, strangersBudget, clock: systemClock },
+  };
 }
 
 async function openListeners(

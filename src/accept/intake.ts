@@ -39,7 +39,7 @@ export class Intake {
 
   constructor(
     private readonly parts: IntakeParts,
-    private readonly submission: Submission,
+    readonly submission: Submission,
     private readonly writer: SpoolWriter,
   ) {
     this.#newlines = new Newlines(parts.settings.bareNewlines);

@@ -40,13 +40,13 @@ export class Submitter {
 
   /**
    * Takes all messages of one request of one principal, or none: they are read and admitted one after the other, and
-   * become durable in one step at the end. Behind a refusal the sources that were not begun are left alone.
+   * become durable in one step at the end. Offers are asked for as they are needed; behind a refusal no more are.
    */
-  async submitAll(offers: Offer[], once?: Once): Promise<GroupReceipt | Refusal> {
+  async submitAll(offers: Iterable<Offer>, once?: Once): Promise<GroupReceipt | Refusal> {
     const intakes: Intake[] = [];
     try {
       const group = this.parts.spool.group(once);
-      const outcome = (await this.#readAll(offers, group, intakes)) ?? (await this.#commit(offers, group, intakes));
+      const outcome = (await this.#readAll(offers, group, intakes)) ?? (await this.#commit(group, intakes));
       if (outcome instanceof Refusal) await abortAll(intakes);
       return outcome;
     } catch (error) {
@@ -57,7 +57,7 @@ export class Submitter {
     }
   }
 
-  async #readAll(offers: Offer[], group: SpoolGroup, intakes: Intake[]): Promise<Refusal | undefined> {
+  async #readAll(offers: Iterable<Offer>, group: SpoolGroup, intakes: Intake[]): Promise<Refusal | undefined> {
     let held = 0;
     for (const { submission, source } of offers) {
       const intake = new Intake(this.parts, submission, group.begin(submission.id));
@@ -95,9 +95,9 @@ export class Submitter {
   }
 
   /** The last word on the key and on its limits, then durability. */
-  async #commit(offers: Offer[], group: SpoolGroup, intakes: Intake[]): Promise<GroupReceipt | Refusal> {
+  async #commit(group: SpoolGroup, intakes: Intake[]): Promise<GroupReceipt | Refusal> {
     const { authenticator, policy, allowances, clock } = this.parts;
-    const { principal, client } = offers[0]!.submission;
+    const { principal, client } = intakes[0]!.submission;
     const current = await authenticator.recheck(principal, client.address);
     if (current instanceof Refusal) return current;
     const refusal = this.room() ?? firstRefusal(intakes, ({ from }) => policy.fromFields(current, from));

@@ -1,0 +1,405 @@
+// POST /v3/mail/send: what is refused, in SendGrid's words, field by field, and what no client can smuggle in.
+import fc from 'fast-check';
+import { gzipSync } from 'node:zlib';
+import { scanHeader } from '../../../src/message/header-block.js';
+import { call, kept, mail, type Json } from '../../support/http-send.js';
+import { startTestWorker, type TestWorker } from '../../support/worker.js';
+
+let worker: TestWorker;
+let key: string;
+beforeAll(async () => {
+  worker = await startTestWorker({ roles: ['accept'] });
+  ({ key } = await worker.mint());
+});
+afterAll(() => worker.stop());
+
+const HELP = 'http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html#message';
+const to = [{ email: 'you@example.com' }];
+const person = (more: Json) => ({ personalizations: [{ to, ...more }] });
+
+async function faultsOf(body: unknown): Promise<unknown> {
+  const { status, json } = await call(worker, '/v3/mail/send', { key, body });
+  expect(status).toBe(400);
+  return (json as { errors: unknown }).errors;
+}
+
+const TO =
+  'The to array is required for all personalization objects, and must have at least one email object with a valid email address.';
+
+it.each<[why: string, more: Json, field: string, message: string | RegExp, help?: string | null]>([
+  ['to is missing', { personalizations: [{}] }, 'personalizations.0.to', TO, `${HELP}.personalizations.to`],
+  ['to is empty', { personalizations: [{ to: [] }] }, 'personalizations.0.to', TO],
+  [
+    'to is an object',
+    { personalizations: [{ to: {} }] },
+    'personalizations.0.to',
+    'Invalid type. Expected: array, given: object.',
+    null,
+  ],
+  [
+    'an email is missing',
+    { personalizations: [{ to: [{}] }] },
+    'personalizations.0.to.0.email',
+    'The to email parameter is required.',
+  ],
+  [
+    'a recipient is bad',
+    person({ cc: [{ email: 'a@b' }] }),
+    'personalizations.0.cc.0.email',
+    'Does not contain a valid address.',
+    `${HELP}.personalizations.cc.email`,
+  ],
+  [
+    'the sender is bad',
+    { from: { email: 'x' } },
+    'from.email',
+    'The from email does not contain a valid address.',
+    `${HELP}.from.email`,
+  ],
+  ['the sender is missing', { from: undefined }, 'from', /^The from object must be provided/],
+  ['the sender is empty', { from: {} }, 'from.email', /^The from object must be provided/],
+  [
+    'there is no personalization',
+    { personalizations: [] },
+    'personalizations',
+    'The personalizations field is required and must have at least one personalization.',
+  ],
+  [
+    'there are too many',
+    { personalizations: Array.from({ length: 1001 }, () => ({ to })) },
+    'personalizations',
+    /You have provided 1001 personalizations/,
+  ],
+  [
+    'a recipient comes twice',
+    person({ bcc: [{ email: 'YOU@example.com' }] }),
+    'personalizations.0',
+    'Each email address in the personalization block should be unique between to, cc, and bcc. We found the first duplicate instance of [YOU@example.com] in the personalizations.0.bcc field.',
+    `${HELP}.recipient-errors`,
+  ],
+  [
+    'content is empty text',
+    { content: [{ type: 'text/plain', value: '' }] },
+    'content.0.value',
+    'The content value must be a string at least one character in length.',
+  ],
+  ['content is missing', { content: undefined }, 'content', /^Unless a valid template_id is provided/],
+  [
+    'content is out of order',
+    {
+      content: [
+        { type: 'text/html', value: 'x' },
+        { type: 'text/plain', value: 'x' },
+      ],
+    },
+    'content',
+    /^Following RFC 1341/,
+  ],
+  [
+    'a content type has parameters',
+    { content: [{ type: 'text/plain; charset=x', value: 'x' }] },
+    'content.0.type',
+    "Cannot contain ';', or CRLF characters.",
+  ],
+  ['there is no subject', { subject: undefined }, 'subject', /^The subject is required\./],
+  [
+    'the subject is empty',
+    { subject: '' },
+    'subject',
+    'The subject of your email must be a string at least one character in length.',
+  ],
+  [
+    'a header is reserved',
+    { headers: { 'X-SG-Eid': 'x' } },
+    'headers.X-SG-Eid',
+    'Header cannot be one of the reserved keys.',
+    `${HELP}.headers`,
+  ],
+  [
+    'a header comes twice',
+    { headers: { 'X-A': '1', 'x-a': '2' } },
+    'headers.x-a',
+    'The headers cannot contain duplicate keys.',
+  ],
+  [
+    'a header name has a blank',
+    person({ headers: { 'X A': '1' } }),
+    'personalizations.0.headers.X A',
+    'Header keys cannot contain non-ASCII characters or empty spaces.',
+  ],
+  [
+    'a header is a number',
+    { headers: { 'X-A': 1 } },
+    'headers.X-A',
+    'All values of the headers object must be strings.',
+  ],
+  [
+    'a custom arg is a number',
+    { custom_args: { a: 1 } },
+    'custom_args.a',
+    'All values of custom arguments object must be strings',
+  ],
+  [
+    'custom args are too big',
+    { custom_args: { a: 'x'.repeat(6000) }, ...person({ custom_args: { b: 'x'.repeat(6000) } }) },
+    'personalizations.0.custom_args',
+    /may not exceed 10,000 bytes/,
+  ],
+  [
+    'there are too many categories',
+    { categories: Array.from({ length: 11 }, (_none, at) => `c${at}`) },
+    'categories',
+    'There is a limit of 10 categories for each email that is sent. You provided 11 categories.',
+  ],
+  [
+    'a category comes twice',
+    { categories: ['a', 'a'] },
+    'categories.1',
+    'The categories must be a unique list, and you have included [a] more than once.',
+  ],
+  [
+    'a category is not ASCII',
+    { categories: ['ä'] },
+    'categories.0',
+    'Categories can not contain non-ASCII characters.',
+  ],
+  ['send_at is text', { send_at: 'now' }, 'send_at', /^The send_at parameter is expecting a Unix timestamp/],
+  [
+    'send_at is far',
+    { send_at: Math.floor(Date.now() / 1000) + 73 * 3600 },
+    'send_at',
+    'Scheduling more than 72 hours in advance is forbidden.',
+  ],
+  [
+    'an attachment is not base64',
+    { attachments: [{ content: 'ä', filename: 'a' }] },
+    'attachments.0.content',
+    'The attachment content must be base64 encoded.',
+  ],
+  [
+    'an attachment has no name',
+    { attachments: [{ content: 'YQ==' }] },
+    'attachments.0.filename',
+    'filename is required.',
+  ],
+  [
+    'a disposition is unknown',
+    { attachments: [{ content: 'YQ==', filename: 'a', disposition: 'x' }] },
+    'attachments.0.disposition',
+    'The disposition of your attachment can be either "inline" or "attachment". You provided [x].',
+  ],
+  ['a group is text', { asm: { group_id: 'x' } }, 'asm.group_id', 'The ASM group ID must be an integer.'],
+  [
+    'there are no templates',
+    { template_id: 'd-1', content: undefined },
+    'template_id',
+    'The Template ID must be a valid template id for your account. You provided [d-1].',
+  ],
+  ['a batch is unknown', { batch_id: 'nonsense' }, 'batch_id', /^The batch_id is not valid/],
+  [
+    'the sandbox is text',
+    { mail_settings: { sandbox_mode: { enable: 'yes' } } },
+    'mail_settings.sandbox_mode.enable',
+    'The sandbox mode enable param should be a boolean value.',
+  ],
+  [
+    'reply_to stands beside its list',
+    { reply_to: to[0], reply_to_list: to },
+    'reply_to_list',
+    /cannot be used together/,
+  ],
+])('is refused when %s', async (_why, more, field, message, help) => {
+  expect(await faultsOf(mail(more))).toEqual([
+    {
+      message: message instanceof RegExp ? (expect.stringMatching(message) as string) : message,
+      field,
+      help: help === undefined ? (expect.stringContaining(HELP) as string) : help,
+    },
+  ]);
+});
+
+it('names everything that is wrong at once, and each with message, field and help in this order', async () => {
+  const { text } = await call(worker, '/v3/mail/send', {
+    key,
+    body: { personalizations: [{ to: 'x' }], from: { email: 'x' } },
+  });
+  const { errors } = JSON.parse(text) as { errors: { field: string }[] };
+
+  expect(errors.map(({ field }) => field)).toEqual(['personalizations.0.to', 'from.email', 'subject', 'content']);
+  expect(text).toMatch(/^\{"errors":\[\{"message":"[^"]+","field":"[^"]+","help":null\}/);
+});
+
+it('takes null for what may be left out, and members that it does not know', async () => {
+  const body = mail({
+    reply_to: null,
+    attachments: null,
+    personalizations: [{ to, cc: null, categories: ['x'], other: 1 }],
+    extra: {},
+  });
+
+  expect((await call(worker, '/v3/mail/send', { key, body })).status).toBe(202);
+});
+
+describe.each([
+  ['CR and LF', '\r\n'],
+  ['LF', '\n'],
+  ['CR', '\r'],
+  ['NUL', '\0'],
+  ['NEL', '\u0085'],
+  ['LS', '\u2028'],
+  ['PS', '\u2029'],
+])('%s and a field behind it', (_name, end) => {
+  const evil = `a${end}X-Evil: 1`;
+  const refused = (more: Json) => call(worker, '/v3/mail/send', { key, body: mail(more) }).then(({ status }) => status);
+
+  it('is refused in addresses, headers, file names, types and content ids', async () => {
+    const attachment = { content: 'YQ==', filename: 'a' };
+    const bodies: Json[] = [
+      { from: { email: `app@example.com${end}X` } },
+      person({ cc: [{ email: `a${end}b@example.com` }] }),
+      { reply_to: { email: `a@example${end}.com` } },
+      { headers: { 'X-A': evil } },
+      { headers: { [`X-A${end}X-Evil`]: '1' } },
+      { categories: [evil] },
+      { content: [{ type: `text/plain${end}`, value: 'x' }] },
+      { attachments: [{ ...attachment, filename: evil }] },
+      { attachments: [{ ...attachment, type: `text/plain${end}X-Evil: 1` }] },
+      { attachments: [{ ...attachment, disposition: 'inline', content_id: evil }] },
+    ];
+    expect(await Promise.all(bodies.map(refused))).toEqual(bodies.map(() => 400));
+  });
+
+  it('becomes a blank in names and subjects', async () => {
+    const body = mail({
+      ...person({ to: [{ email: 'you@example.com', name: evil }], substitutions: { tag: evil } }),
+      from: { email: 'app@example.com', name: evil },
+      subject: `${evil} tag`,
+    });
+    const answer = await call(worker, '/v3/mail/send', { key, body });
+    const { parsed, raw } = await kept(worker, answer.headers.get('x-message-id')!);
+
+    expect(parsed.subject).toBe('a X-Evil: 1 a X-Evil: 1');
+    expect(parsed.from!.value[0]!.name).toBe('a X-Evil: 1');
+    const names = scanHeader(Buffer.from(raw, 'latin1')).fields.map(({ name }) => name);
+    expect(names).not.toContain('x-evil');
+  });
+});
+
+describe('a request that is no request', () => {
+  it.each([
+    ['no JSON', '{', {}, 400, 'Bad Request'],
+    ['an array', '[]', {}, 400, 'Bad Request'],
+    ['null', 'null', {}, 400, 'Bad Request'],
+    ['nothing', '', {}, 400, 'Bad Request'],
+    [
+      'another type',
+      'a=b',
+      { 'Content-Type': 'application/x-www-form-urlencoded' },
+      415,
+      'Content-Type should be application/json',
+    ],
+    ['octets that are not UTF-8', Buffer.from('7b22ff227d', 'hex'), {}, 415, 'Invalid UTF8 in request'],
+    ['another encoding', '{}', { 'Content-Encoding': 'br' }, 415, 'Content-Encoding should be gzip'],
+    ['gzip that is none', '{}', { 'Content-Encoding': 'gzip' }, 400, 'The body is not valid gzip'],
+  ])('%s', async (_name, body, headers, status, message) => {
+    const answer = await call(worker, '/v3/mail/send', { key, body, headers });
+
+    expect({ status: answer.status, json: answer.json }).toEqual({
+      status,
+      json: { errors: [{ message, field: null, help: null }] },
+    });
+  });
+
+  it('that unpacks to more than the largest message is refused while it is unpacked', async () => {
+    const body = gzipSync(Buffer.alloc(31_457_281, ' '));
+    const answer = await call(worker, '/v3/mail/send', { key, body, headers: { 'Content-Encoding': 'gzip' } });
+
+    expect([answer.status, answer.json]).toEqual([
+      413,
+      { errors: [{ message: 'content too large', field: null, help: null }] },
+    ]);
+  });
+
+  it.each(['GET', 'PUT', 'PATCH', 'DELETE'])('%s is answered 405', async (method) => {
+    const { status, json } = await call(worker, '/v3/mail/send', { method, key });
+
+    expect([status, json]).toEqual([
+      405,
+      { errors: [{ message: 'POST method allowed only', field: null, help: null }] },
+    ]);
+  });
+});
+
+it('refuses substitutions that would make a small request huge', async () => {
+  const body = mail({
+    ...person({ substitutions: { a: 'x'.repeat(40_000) } }),
+    content: [{ type: 'text/plain', value: 'a'.repeat(1_000_000) }],
+  });
+
+  expect((await call(worker, '/v3/mail/send', { key, body })).status).toBe(413);
+});
+
+/** Values that stand where a field is, and anywhere else. */
+const anything = fc.jsonValue({ maxDepth: 3 });
+const nearlyMail = fc
+  .record({
+    personalizations: fc.oneof(
+      anything,
+      fc.array(
+        fc.record({
+          to: fc.oneof(anything, fc.array(fc.record({ email: fc.oneof(anything, fc.emailAddress()), name: anything }))),
+          subject: anything,
+          headers: fc.oneof(anything, fc.dictionary(fc.string(), fc.string())),
+          substitutions: fc.oneof(anything, fc.dictionary(fc.string(), fc.string())),
+          custom_args: anything,
+          send_at: anything,
+        }),
+        { maxLength: 3 },
+      ),
+    ),
+    from: fc.oneof(anything, fc.record({ email: fc.constant('app@example.com'), name: fc.string() })),
+    subject: fc.oneof(anything, fc.string({ unit: 'binary' })),
+    content: fc.oneof(
+      anything,
+      fc.array(fc.record({ type: fc.oneof(anything, fc.constant('text/plain')), value: anything })),
+    ),
+    attachments: fc.oneof(anything, fc.constant([])),
+    ...{ headers: anything, categories: anything, custom_args: anything, send_at: anything, sections: anything },
+    ...{ mail_settings: anything, tracking_settings: anything, asm: anything, reply_to_list: anything },
+  })
+  .map((body) => mail(body));
+
+it('answers any JSON with 2xx or with errors in the right shape', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(anything, nearlyMail), async (body) => {
+      const { status, json, text } = await call(worker, '/v3/mail/send', { key, body: JSON.stringify(body) });
+      if (status === 202 || status === 200) return text === '';
+      const { errors } = json as { errors: { message: unknown; field: unknown; help: unknown }[] };
+      const shaped = errors.every(
+        ({ message, field, help }) =>
+          typeof message === 'string' && [field, help].every((each) => each === null || typeof each === 'string'),
+      );
+      return status === 400 && errors.length > 0 && shaped;
+    }),
+    { numRuns: 300 },
+  );
+});
+
+it('composes what it accepts: names, subjects, headers and texts come back as they were meant', async () => {
+  const printable = fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 60 })
+    .filter((text) => /^\S(.*\S)?$/u.test(text));
+  await fc.assert(
+    fc.asyncProperty(printable, printable, printable, async (name, subject, value) => {
+      const body = mail({
+        from: { email: 'app@example.com', name },
+        subject,
+        content: [{ type: 'text/plain', value }],
+      });
+      const answer = await call(worker, '/v3/mail/send', { key, body });
+      const { parsed } = await kept(worker, answer.headers.get('x-message-id')!);
+      expect([parsed.from!.value[0]!.name, parsed.subject, parsed.text!.trimEnd()]).toEqual([name, subject, value]);
+    }),
+    { numRuns: 100 },
+  );
+});

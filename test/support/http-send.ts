@@ -1,0 +1,83 @@
+// What tests of the calls that send mail need: a request, and the mail that came of it, read back by a MIME parser.
+import { simpleParser, type ParsedMail } from 'mailparser';
+import type { TestWorker } from './worker.js';
+
+export interface HttpAnswer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body as JSON, or undefined. */
+  json: unknown;
+}
+
+export type Json = Record<string, unknown>;
+
+/** The least that can be sent, with `more` in place of or beside its members. */
+export function mail(more: Json = {}): Json {
+  return {
+    personalizations: [{ to: [{ email: 'you@example.com' }] }],
+    from: { email: 'app@example.com' },
+    subject: 'Hello',
+    content: [{ type: 'text/plain', value: 'It works.' }],
+    ...more,
+  };
+}
+
+export async function call(
+  worker: TestWorker,
+  path: string,
+  {
+    method = 'POST',
+    key,
+    body,
+    headers = {},
+  }: { method?: string; key?: string; body?: unknown; headers?: Record<string, string> } = {},
+): Promise<HttpAnswer> {
+  const isText = typeof body === 'string' || body instanceof Uint8Array;
+  const answer = await fetch(`${worker.httpUrl}${path}`, {
+    method,
+    headers: {
+      ...(key ? { Authorization: `Bearer ${key}` } : {}),
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  return { status: answer.status, headers: answer.headers, text, json: readJson(text) };
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends and expects 202. @returns the queue id. */
+export async function sendJson(worker: TestWorker, key: string, body: unknown): Promise<string> {
+  const answer = await call(worker, '/v3/mail/send', { key, body });
+  expect({ status: answer.status, text: answer.text }).toEqual({ status: 202, text: '' });
+  return answer.headers.get('x-message-id')!;
+}
+
+export interface Kept {
+  raw: string;
+  header: string;
+  parsed: ParsedMail;
+  to: string[];
+}
+
+/** A message as it will be relayed. */
+export async function kept(worker: TestWorker, id: string): Promise<Kept> {
+  const octets = (await worker.desk.body(id))!;
+  const message = (await worker.desk.find(id))!;
+  const raw = octets.toString('latin1');
+  return {
+    raw,
+    header: raw.slice(0, raw.indexOf('\r\n\r\n')),
+    parsed: await simpleParser(octets),
+    to: message.record.envelope.to,
+  };
+}
