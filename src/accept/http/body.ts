@@ -1,12 +1,10 @@
-// The body of a request on its way in: bounded, unpacked where it is gzip, and accounted for in the same budget as
-// messages that come by SMTP, so that all requests together cannot take more memory than the operator gave.
-import type { IncomingHttpHeaders } from 'node:http';
-import { finished, type Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+// The body of a request on its way in: bounded, and accounted for in the same budget as messages that come by SMTP, so
+// that all requests together cannot take more memory than the operator gave.
+import type { Readable } from 'node:stream';
 import { Octets } from '../../base/octets.js';
 import { refuse } from '../../message/refusal.js';
 import type { Budget } from '../budget.js';
-import { badRequest, faultOfRefusal, unsupported } from './answers.js';
+import { badRequest, faultOfRefusal } from './answers.js';
 
 /** A body is held about twice while it is read: as octets and as text, then as text and as values. */
 const COPIES = 2;
@@ -37,51 +35,21 @@ export class BodyBudget {
 }
 
 /**
- * The octets of a body as the client meant them, piece by piece, within the budget.
- * @throws RequestFault for an unknown encoding, for gzip that is none, and when there is too much.
+ * The octets of a body, unpacked already, piece by piece. The stream is left as it is when nobody wants more of it: the
+ * answer still goes over its socket. @throws RequestFault
  */
-export async function* unpacked(
-  payload: Readable,
-  headers: IncomingHttpHeaders,
-  budget: BodyBudget,
-): AsyncGenerator<Buffer> {
-  for await (const chunk of decoded(payload, headers)) {
+export async function* bounded(body: unknown, budget: BodyBudget): AsyncGenerator<Buffer> {
+  // Without a body there is nothing to read.
+  if (body === undefined || body === null) throw badRequest();
+  for await (const chunk of (body as Readable).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     budget.add(chunk.length);
     yield chunk;
   }
 }
 
-async function* decoded(payload: Readable, headers: IncomingHttpHeaders): AsyncGenerator<Buffer> {
-  const encoding = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity') {
-    yield* kept(payload);
-    return;
-  }
-  if (encoding !== 'gzip' && encoding !== 'x-gzip') throw unsupported('Content-Encoding should be gzip');
-  const gunzip = createGunzip();
-  // A client that goes away ends the loop below, which would wait for ever otherwise.
-  const stopWatching = finished(payload, (error) => {
-    if (error) gunzip.destroy(error);
-  });
-  try {
-    yield* kept(payload.pipe(gunzip));
-  } catch (error) {
-    throw (error as { code?: string }).code?.startsWith('Z_') ? badRequest('The body is not valid gzip') : error;
-  } finally {
-    stopWatching();
-    payload.unpipe(gunzip);
-    gunzip.destroy();
-  }
-}
-
-/** The octets of a stream that is left as it is when nobody wants more: the answer still goes over its socket. */
-function kept(stream: Readable): AsyncIterable<Buffer> {
-  return stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-}
-
 /** The whole body. @throws RequestFault */
-export async function readWhole(payload: Readable, headers: IncomingHttpHeaders, budget: BodyBudget): Promise<Buffer> {
+export async function readWhole(body: unknown, budget: BodyBudget): Promise<Buffer> {
   const octets = new Octets();
-  for await (const chunk of unpacked(payload, headers, budget)) octets.append(chunk);
+  for await (const chunk of bounded(body, budget)) octets.append(chunk);
   return octets.take();
 }

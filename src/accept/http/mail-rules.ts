@@ -53,7 +53,7 @@ function personalizationFaults(body: Json, each: Json, index: number, now: numbe
 
 function recipientFaults(personalizations: Json[]): Fault[] {
   const count = personalizations.reduce((sum, { to, cc, bcc }) => sum + [to, cc, bcc].flatMap(objects).length, 0);
-  if (count <= MAX_RECIPIENTS) return [];
+  if (count <= MAX_RECIPIENTS || personalizations.length > MAX_RECIPIENTS) return [];
   const message = `There is a limit of ${MAX_RECIPIENTS} total recipients (to + cc + bcc) per request.`;
   return [fault(message, ['personalizations'])];
 }

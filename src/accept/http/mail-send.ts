@@ -1,46 +1,59 @@
 // POST /v3/mail/send. The key is checked before the body is read; the body is read within the budget; then every fault
 // of it is told at once, or its messages are sent.
 import { isUtf8 } from 'node:buffer';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { authenticateSender } from './authenticate.js';
-import { badRequest, RequestFault, unsupported } from './answers.js';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { HttpGate } from '../../authenticate/bearer.js';
+import type { HttpServer } from '../../base/http-server.js';
+import { badRequest, mailRefusals, unsupported } from './answers.js';
 import { BodyBudget, readWhole } from './body.js';
 import { checkedRequest } from './checked-request.js';
 import type { HttpDoor } from './door.js';
-import { wholeFault } from './fault.js';
+import { mailRequest } from './mail-request.js';
 import { send, type Sender } from './send.js';
 
-const PATH = '/v3/mail/send';
-
-export function mailSendRoutes(server: FastifyInstance, door: HttpDoor): void {
-  server.post(PATH, async (request, reply) => {
-    const principal = await authenticateSender(door, request);
-    const budget = new BodyBudget(door.budget, door.settings.maxMessageBytes);
-    try {
-      const body = await checkedRequest(await readJson(request, budget), door.clock.now());
-      if (body.mail_settings?.sandbox_mode?.enable) return empty(reply, 200);
-      const { id, isRepeat } = await send(door, senderOf(request, principal), body);
-      if (isRepeat) reply.header('Idempotency-Replayed', 'true');
-      return empty(reply.header('X-Message-Id', id), 202);
-    } finally {
-      budget.free();
-    }
-  });
-  server.route({
-    method: ['GET', 'PUT', 'PATCH', 'DELETE'],
-    url: PATH,
-    handler: () => {
-      throw new RequestFault(405, [wholeFault('POST method allowed only')]);
+export function mailSendRoute(server: HttpServer, gate: HttpGate, door: HttpDoor): void {
+  server.post(
+    '/v3/mail/send',
+    {
+      onRequest: gate.guard('mail.send', 'mail'),
+      bodyLimit: door.settings.maxMessageBytes,
+      schema: {
+        tags: ['mail'],
+        summary: 'Sends mail: one message for each personalization, all of them or none',
+        security: [{ key: ['mail.send'] }],
+        headers: z.object({ 'idempotency-key': z.string().optional() }),
+        body: mailRequest,
+        response: {
+          200: z.literal('').describe('the request is right; in the sandbox nothing is sent'),
+          202: z.literal('').describe('accepted; X-Message-Id is the queue id of the first message'),
+          ...mailRefusals(400, 401, 403, 413, 415, 429, 500, 503),
+        },
+      },
     },
-  });
+    async (request, reply) => {
+      const budget = new BodyBudget(door.budget, door.settings.maxMessageBytes);
+      try {
+        const body = await checkedRequest(await readJson(request, budget), door.clock.now());
+        if (body.mail_settings?.sandbox_mode?.enable) return empty(reply, 200);
+        const { id, isRepeat } = await send(door, senderOf(gate, request), body);
+        if (isRepeat) void reply.header('Idempotency-Replayed', 'true');
+        return empty(reply.header('X-Message-Id', id), 202);
+      } finally {
+        budget.free();
+      }
+    },
+  );
 }
 
 function empty(reply: FastifyReply, status: number): FastifyReply {
   return reply.code(status).type('text/plain; charset=utf-8').send('');
 }
 
-function senderOf(request: FastifyRequest, principal: Sender['principal']): Sender {
+/** @throws RequestFault */
+function senderOf(gate: HttpGate, request: FastifyRequest): Sender {
   const idempotencyKey = request.headers['idempotency-key'];
+  const principal = gate.principal(request);
   const sender: Sender = { principal, address: request.ip, secure: request.protocol === 'https' };
   if (idempotencyKey === undefined) return sender;
   if (typeof idempotencyKey !== 'string' || !/^[\x20-\x7E]{1,255}$/.test(idempotencyKey)) {
@@ -51,10 +64,12 @@ function senderOf(request: FastifyRequest, principal: Sender['principal']): Send
 
 /** @throws RequestFault */
 async function readJson(request: FastifyRequest, budget: BodyBudget): Promise<unknown> {
-  if (!/^application\/(json|[\w.-]+\+json) *(;|$)/i.test(request.headers['content-type'] ?? '')) {
+  const type = request.headers['content-type'];
+  if (type !== undefined && !/^application\/(json|[\w.-]+\+json) *(;|$)/i.test(type)) {
     throw unsupported('Content-Type should be application/json');
   }
-  const octets = await readWhole(request.raw, request.headers, budget);
+  const octets = await readWhole(request.body, budget);
+  if (type === undefined) throw unsupported('Content-Type should be application/json');
   if (!isUtf8(octets)) throw unsupported('Invalid UTF8 in request');
   try {
     return JSON.parse(octets.toString().replace(/^\uFEFF/, '')) as unknown;
