@@ -47,19 +47,31 @@ export class HttpGate {
    * @param scope what the key must hold; undefined: any valid key.
    */
   guard(scope: string | undefined, wording: Wording = 'management') {
-    return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-      const key = presentedKey(request.headers.authorization);
-      if (key === undefined) this.#refuse('malformed', request, reply, missingKey(wording));
-      const login = await this.parts.authenticator.authorize(key, request.ip, scope);
-      if ('refusal' in login) this.#refuse(login.verdict, request, reply, answerTo(login, wording), login.keyId);
-      const { principal } = login;
-      if (principal.restrictions.require_tls && request.protocol !== 'https') {
-        this.#refuse('tls-required', request, reply, tlsFault(wording), principal.keyId);
-      }
-      this.parts.onLogin('valid', request.ip, principal.keyId);
-      this.#principals.set(request, principal);
-      this.#count(principal.keyId, reply);
-    };
+    return (request: FastifyRequest, reply: FastifyReply): Promise<void> =>
+      this.admit(presentedKey(request.headers.authorization), scope, request, reply, wording);
+  }
+
+  /**
+   * The same for a route that has the key from elsewhere (an old call has it in its form).
+   * @throws HttpFault for whoever may not call it.
+   */
+  async admit(
+    key: string | undefined,
+    scope: string | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    wording: Wording,
+  ): Promise<void> {
+    if (key === undefined) this.#refuse('malformed', request, reply, missingKey(wording));
+    const login = await this.parts.authenticator.authorize(key, request.ip, scope);
+    if ('refusal' in login) this.#refuse(login.verdict, request, reply, answerTo(login, wording), login.keyId);
+    const { principal } = login;
+    if (principal.restrictions.require_tls && request.protocol !== 'https') {
+      this.#refuse('tls-required', request, reply, tlsFault(wording), principal.keyId);
+    }
+    this.parts.onLogin('valid', request.ip, principal.keyId);
+    this.#principals.set(request, principal);
+    this.#count(principal.keyId, reply);
   }
 
   /** Who makes this request; its route has the guard. */

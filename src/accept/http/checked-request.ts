@@ -19,7 +19,7 @@ export async function checkedRequest(value: unknown, now: number): Promise<Reque
     ...ruleFaults(value as Record<string, unknown>, now),
   ];
   if (!parsed.success || faults.length > 0) throw new RequestFault(400, faults.slice(0, MAX_FAULTS));
-  return { ...parsed.data, attachments: await checkedAttachments(parsed.data) };
+  return { ...parsed.data, attachments: await checkedAttachments(parsed.data), ignored: ignoredMembers(parsed.data) };
 }
 
 async function checkedAttachments({ attachments }: MailRequest): Promise<Attachment[]> {
@@ -42,7 +42,7 @@ export function usableType(type: string | null | undefined): string | undefined 
 }
 
 /** Members that are checked and then not acted on, because what they ask for does not exist here. */
-export function ignoredMembers(request: RequestBody): string[] {
+function ignoredMembers(request: MailRequest): string[] {
   const { mail_settings: settings, tracking_settings: tracking } = request;
   const enabled = (tree: object | null | undefined, prefix: string): string[] =>
     Object.entries(tree ?? {}).flatMap(([name, setting]) =>

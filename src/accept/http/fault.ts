@@ -33,7 +33,7 @@ export function schemaFaults(issues: z.core.$ZodIssue[]): Fault[] {
 }
 
 /** What JSON calls the type of a value; `integer` for whole numbers. */
-export function jsonType(value: unknown): string {
+function jsonType(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'array';

@@ -45,8 +45,12 @@ export interface OutgoingMail {
   };
 }
 
-/** What all messages of a request share. */
-export type RequestBody = Omit<MailRequest, 'attachments'> & { attachments?: Attachment[] };
+/** A request that was checked. */
+export type RequestBody = Omit<MailRequest, 'attachments'> & {
+  attachments: Attachment[];
+  /** Members that ask for what does not exist here. */
+  ignored: string[];
+};
 
 /** @throws TooLong when substitutions make more of a text than `maxLength` characters. */
 export function outgoing(request: RequestBody, personalization: Personalization, maxLength: number): OutgoingMail {
@@ -62,7 +66,7 @@ export function outgoing(request: RequestBody, personalization: Personalization,
     subject: oneLine(substitute(personalization.subject ?? request.subject ?? '')),
     headers: merged(request.headers, personalization.headers),
     content: contentOf(request, substitute),
-    attachments: request.attachments ?? [],
+    attachments: request.attachments,
     wishes: wishesOf(request, personalization),
   };
 }

@@ -8,7 +8,6 @@ import type { Once } from '../../spool/spool.js';
 import type { GroupReceipt, Offer } from '../submission.js';
 import { SubmissionAborted } from '../submission.js';
 import { faultOfRefusal, RequestFault } from './answers.js';
-import { ignoredMembers } from './checked-request.js';
 import { compose } from './compose.js';
 import type { HttpDoor } from './door.js';
 import { fault } from './fault.js';
@@ -79,7 +78,7 @@ function bounded(limit: number, make: () => OutgoingMail): OutgoingMail {
 
 /** A line for each message, so that every queue id is in the log; what was not acted on stands in the first. */
 function note(door: HttpDoor, { principal, address }: Sender, request: RequestBody, { records }: GroupReceipt): void {
-  const ignored = ignoredMembers(request);
+  const { ignored } = request;
   door.metrics.accepted.inc(records.length);
   records.forEach(({ id, envelope, size }, index) => {
     const facts = { id, from: envelope.from, to: envelope.to.length, key: principal.keyId, client: address, size };
