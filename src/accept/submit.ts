@@ -12,8 +12,9 @@ import { refusalOfFault } from './fault-refusal.js';
 import { Intake, type IntakeSettings } from './intake.js';
 import { SubmissionAborted, type GroupReceipt, type Offer, type Receipt, type Submission } from './submission.js';
 
-/** What the messages of one request may hold in memory together before it goes to the store. */
-const MAX_HELD_BYTES = 1_048_576;
+/** What one message, and what all of a request, may hold in memory while the next is read. */
+const MAX_HELD_BYTES = 32_768;
+const MAX_HELD_TOGETHER_BYTES = 1_048_576;
 
 export interface SubmitterParts {
   authenticator: Authenticator;
@@ -58,16 +59,12 @@ export class Submitter {
   }
 
   async #readAll(offers: Iterable<Offer>, group: SpoolGroup, intakes: Intake[]): Promise<Refusal | undefined> {
-    let held = 0;
     for (const { submission, source } of offers) {
+      await makeRoom(intakes);
       const intake = new Intake(this.parts, submission, group.begin(submission.id));
       intakes.push(intake);
       const refusal = await intake.readAll(source, this.#admitEnvelope(submission));
       if (refusal) return refusal;
-      held += intake.held;
-      if (held <= MAX_HELD_BYTES) continue;
-      for (const each of intakes) await each.flush();
-      held = 0;
     }
     return undefined;
   }
@@ -127,4 +124,13 @@ function firstRefusal<T>(items: T[], check: (item: T) => Refusal | undefined): R
 
 async function abortAll(intakes: Intake[]): Promise<void> {
   for (const intake of intakes) await intake.abort();
+}
+
+/** Gives what messages hold to the store, ahead of the commit: a large one at once, small ones when they are many. */
+async function makeRoom(intakes: Intake[]): Promise<void> {
+  const together = intakes.reduce((sum, { held }) => sum + held, 0);
+  const full = together > MAX_HELD_TOGETHER_BYTES ? intakes : intakes.slice(-1);
+  await Promise.all(
+    full.filter(({ held }) => held > (full === intakes ? 0 : MAX_HELD_BYTES)).map((each) => each.flush()),
+  );
 }

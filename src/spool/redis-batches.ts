@@ -34,7 +34,18 @@ export class RedisBatches implements SpoolBatches {
 
   async list(): Promise<{ id: string; status: BatchStatus }[]> {
     const all = await this.redis.hgetall(this.#shards[0]!.batches).catch(throwStoreFault);
-    return Object.entries(all).map(([id, status]) => ({ id, status: status as BatchStatus }));
+    const entries = Object.entries(all).map(([id, status]) => ({ id, status: status as BatchStatus }));
+    const isLive = await Promise.all(entries.map(({ id }) => this.#isLive(id)));
+    return entries.filter((_entry, index) => isLive[index]);
+  }
+
+  /** Forgets a batch whose id has expired, unless a pause still holds some of its messages. */
+  async #isLive(id: string): Promise<boolean> {
+    if (await this.exists(id)) return true;
+    const held = this.#shards.map((shard) => this.redis.exists(shard.held(id)));
+    if ((await Promise.all(held).catch(throwStoreFault)).includes(1)) return true;
+    for (const shard of this.#shards) await this.redis.hdel(shard.batches, id).catch(throwStoreFault);
+    return false;
   }
 
   async statusOf(id: string): Promise<BatchStatus | undefined> {

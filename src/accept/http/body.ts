@@ -19,10 +19,15 @@ export class BodyBudget {
     private readonly maxBytes: number,
   ) {}
 
+  /** Refuses a body whose Content-Length is too much before it is read. @throws RequestFault */
+  expect(contentLength: string | undefined): void {
+    this.#mayBe(Number(contentLength ?? 0));
+  }
+
   /** Accounts for octets that came. @throws RequestFault */
   add(octets: number): void {
     this.#octets += octets;
-    if (this.#octets > this.maxBytes) throw faultOfRefusal(refuse('too-big', { limit: this.maxBytes }));
+    this.#mayBe(this.#octets);
     const held = this.#octets * COPIES;
     if (!this.budget.move(this.#held, held)) throw faultOfRefusal(refuse('storage-full'));
     this.#held = held;
@@ -31,6 +36,10 @@ export class BodyBudget {
   free(): void {
     this.budget.move(this.#held, 0);
     this.#held = 0;
+  }
+
+  #mayBe(octets: number): void {
+    if (octets > this.maxBytes) throw faultOfRefusal(refuse('too-big', { limit: this.maxBytes }));
   }
 }
 

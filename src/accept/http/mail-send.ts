@@ -68,6 +68,7 @@ async function readJson(request: FastifyRequest, budget: BodyBudget): Promise<un
   if (type !== undefined && !/^application\/(json|[\w.-]+\+json) *(;|$)/i.test(type)) {
     throw unsupported('Content-Type should be application/json');
   }
+  budget.expect(request.headers['content-length']);
   const octets = await readWhole(request.body, budget);
   if (type === undefined) throw unsupported('Content-Type should be application/json');
   if (!isUtf8(octets)) throw unsupported('Invalid UTF8 in request');

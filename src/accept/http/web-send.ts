@@ -45,6 +45,7 @@ async function sendForm(gate: HttpGate, door: HttpDoor, request: FastifyRequest,
   if (authorization !== undefined) await gate.guard('mail.send', 'mail')(request, reply);
   const budget = new BodyBudget(authorization === undefined ? door.strangersBudget : door.budget, maxMessageBytes);
   try {
+    budget.expect(request.headers['content-length']);
     const form = await readWebForm(request.body, type, maxMessageBytes, budget);
     addQuery(form, request.query as Record<string, unknown>);
     const key = form.fields.get('api_key')?.[0];
