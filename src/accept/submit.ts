@@ -129,8 +129,7 @@ async function abortAll(intakes: Intake[]): Promise<void> {
 /** Gives what messages hold to the store, ahead of the commit: a large one at once, small ones when they are many. */
 async function makeRoom(intakes: Intake[]): Promise<void> {
   const together = intakes.reduce((sum, { held }) => sum + held, 0);
-  const full = together > MAX_HELD_TOGETHER_BYTES ? intakes : intakes.slice(-1);
-  await Promise.all(
-    full.filter(({ held }) => held > (full === intakes ? 0 : MAX_HELD_BYTES)).map((each) => each.flush()),
-  );
+  const isTooMuch = together > MAX_HELD_TOGETHER_BYTES;
+  const full = intakes.filter(({ held }) => held > (isTooMuch ? 0 : MAX_HELD_BYTES));
+  await Promise.all(full.map((intake) => intake.flush()));
 }
