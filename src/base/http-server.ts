@@ -40,7 +40,8 @@ export async function makeHttpServer(settings: HttpSettings, log: Log) {
   const server = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: 60_000,
+    // Time for a whole request: a large mail on a slow line takes minutes.
+    requestTimeout: 300_000,
     forceCloseConnections: 'idle',
     trustProxy: settings.trustedProxies ?? false,
     rewriteUrl: (request) => singleSlashes(request.url ?? '/'),
