@@ -1,5 +1,6 @@
 // What tests of the calls that send mail need: a request, and the mail that came of it, read back by a MIME parser.
 import { simpleParser, type ParsedMail } from 'mailparser';
+import { ownContract, sendgridContract, type Contract } from './contract.js';
 import type { TestWorker } from './worker.js';
 
 export interface HttpAnswer {
@@ -44,7 +45,23 @@ export async function call(
     ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
   });
   const text = await answer.text();
-  return { status: answer.status, headers: answer.headers, text, json: readJson(text) };
+  const seen = { status: answer.status, text, json: readJson(text) };
+  for (const contract of await contractsOf(worker)) {
+    contract.check(method, path, { ...seen, headers: Object.fromEntries(answer.headers) });
+  }
+  return { ...seen, headers: answer.headers };
+}
+
+const contracts = new WeakMap<TestWorker, Promise<Contract[]>>();
+
+/** Every answer is held against /openapi.json of its server, and against SendGrid's own files. */
+function contractsOf(worker: TestWorker): Promise<Contract[]> {
+  const known = contracts.get(worker);
+  if (known) return known;
+  const theirs = ['tsg_mail_v3.json', 'tsg_scheduled_sends_v3.json'].map(sendgridContract);
+  const made = ownContract(worker.httpUrl).then((own) => [own, ...theirs]);
+  contracts.set(worker, made);
+  return made;
 }
 
 function readJson(text: string): unknown {

@@ -12,6 +12,8 @@ import type { HttpDoor } from './door.js';
 import { mailRequest } from './mail-request.js';
 import { send, type Sender } from './send.js';
 
+const nothing = (description: string) => ({ description, content: { 'text/plain': { schema: z.literal('') } } });
+
 export function mailSendRoute(server: HttpServer, gate: HttpGate, door: HttpDoor): void {
   server.post(
     '/v3/mail/send',
@@ -25,8 +27,8 @@ export function mailSendRoute(server: HttpServer, gate: HttpGate, door: HttpDoor
         headers: z.object({ 'idempotency-key': z.string().optional() }),
         body: mailRequest,
         response: {
-          200: z.literal('').describe('the request is right; in the sandbox nothing is sent'),
-          202: z.literal('').describe('accepted; X-Message-Id is the queue id of the first message'),
+          200: nothing('the request is right; in the sandbox nothing is sent'),
+          202: nothing('accepted; X-Message-Id is the queue id of the first message'),
           ...mailRefusals(400, 401, 403, 413, 415, 429, 500, 503),
         },
       },

@@ -32,7 +32,12 @@ function batchRoutes(server: HttpServer, gate: HttpGate, { batches }: BatchParts
     '/v3/mail/batch',
     {
       onRequest: gate.guard('mail.batch.create'),
-      schema: { tags, summary: 'A new batch id, good for ten days', response: { 201: batch, ...refusals } },
+      schema: {
+        tags,
+        security: [{ key: ['mail.batch.create'] }],
+        summary: 'A new batch id, good for ten days',
+        response: { 201: batch, ...refusals },
+      },
     },
     async (_request, reply) => reply.code(201).send({ batch_id: await batches.create() }),
   );
@@ -40,7 +45,13 @@ function batchRoutes(server: HttpServer, gate: HttpGate, { batches }: BatchParts
     '/v3/mail/batch/:batch_id',
     {
       onRequest: gate.guard('mail.batch.read'),
-      schema: { tags, summary: 'Whether a batch id is good', params: batch, response: { 200: batch, ...refusals } },
+      schema: {
+        tags,
+        security: [{ key: ['mail.batch.read'] }],
+        summary: 'Whether a batch id is good',
+        params: batch,
+        response: { 200: batch, ...refusals },
+      },
     },
     async ({ params }) => {
       await known(batches, params.batch_id);
@@ -51,17 +62,18 @@ function batchRoutes(server: HttpServer, gate: HttpGate, { batches }: BatchParts
 
 function readRoutes(server: HttpServer, gate: HttpGate, { batches }: BatchParts): void {
   const onRequest = gate.guard('user.scheduled_sends.read');
+  const security = [{ key: ['user.scheduled_sends.read'] }];
   const response = { 200: z.array(held), ...refusals };
   server.get(
     '/v3/user/scheduled_sends',
-    { onRequest, schema: { tags, summary: 'Batches that are paused or cancelled', response } },
+    { onRequest, schema: { tags, security, summary: 'Batches that are paused or cancelled', response } },
     async () => (await batches.list()).map((each) => ({ batch_id: each.id, status: each.status })),
   );
   server.get(
     '/v3/user/scheduled_sends/:batch_id',
     {
       onRequest,
-      schema: { tags, summary: 'The same for one batch: a list of one, or of none', params: batch, response },
+      schema: { tags, security, summary: 'The same for one batch: a list of one, or of none', params: batch, response },
     },
     async ({ params }) => {
       const found = await batches.statusOf(params.batch_id);
@@ -75,7 +87,13 @@ function changeRoutes(server: HttpServer, gate: HttpGate, { batches, clock }: Ba
     '/v3/user/scheduled_sends',
     {
       onRequest: gate.guard('user.scheduled_sends.create'),
-      schema: { tags, summary: 'Pauses or cancels a batch', body: held, response: { 201: held, ...refusals } },
+      schema: {
+        tags,
+        security: [{ key: ['user.scheduled_sends.create'] }],
+        summary: 'Pauses or cancels a batch',
+        body: held,
+        response: { 201: held, ...refusals },
+      },
     },
     async ({ body }, reply) => {
       await known(batches, body.batch_id);
@@ -93,7 +111,14 @@ function changeRoutes(server: HttpServer, gate: HttpGate, { batches, clock }: Ba
     '/v3/user/scheduled_sends/:batch_id',
     {
       onRequest: gate.guard('user.scheduled_sends.update'),
-      schema: { tags, summary: 'Changes one into the other', params: batch, body: z.object({ status }), response },
+      schema: {
+        tags,
+        security: [{ key: ['user.scheduled_sends.update'] }],
+        summary: 'Changes one into the other',
+        params: batch,
+        body: z.object({ status }),
+        response,
+      },
     },
     async ({ params, body }, reply) => {
       await change(params.batch_id, body.status);
@@ -104,7 +129,13 @@ function changeRoutes(server: HttpServer, gate: HttpGate, { batches, clock }: Ba
     '/v3/user/scheduled_sends/:batch_id',
     {
       onRequest: gate.guard('user.scheduled_sends.delete'),
-      schema: { tags, summary: 'Lets a batch go again; what is overdue is sent at once', params: batch, response },
+      schema: {
+        tags,
+        security: [{ key: ['user.scheduled_sends.delete'] }],
+        summary: 'Lets a batch go again; what is overdue is sent at once',
+        params: batch,
+        response,
+      },
     },
     async ({ params }, reply) => {
       await change(params.batch_id, undefined);

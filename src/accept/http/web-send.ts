@@ -1,6 +1,7 @@
 // POST /api/mail.send.json and .xml, the call of SendGrid's old API. It differs in its shape only: a form becomes the
 // request of the new call. Its credentials may stand in the form, `api_user` and `api_key`; never in the URL.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { HttpGate } from '../../authenticate/bearer.js';
 import type { HttpServer } from '../../base/http-server.js';
 import { badRequest, type RequestFault } from './answers.js';
@@ -13,6 +14,18 @@ import { webRequest } from './web-mail.js';
 
 type Format = 'json' | 'xml';
 
+const refused = z.object({ message: z.literal('error'), errors: z.array(z.string()) });
+const jsonAnswers = {
+  200: z.object({ message: z.literal('success') }).describe('accepted'),
+  ...{ 400: refused.describe('refused'), 413: refused.describe('too large'), 429: refused.describe('too many') },
+  ...{ 500: refused.describe('a fault of the server'), 503: refused.describe('not now') },
+};
+const xmlAnswer = (description: string) => ({ description, content: { 'application/xml': { schema: z.string() } } });
+const xmlAnswers = {
+  ...{ 200: xmlAnswer('accepted'), 400: xmlAnswer('refused'), 413: xmlAnswer('too large'), 429: xmlAnswer('too many') },
+  ...{ 500: xmlAnswer('a fault of the server'), 503: xmlAnswer('not now') },
+};
+
 export function webSendRoutes(server: HttpServer, gate: HttpGate, door: HttpDoor): void {
   for (const format of ['json', 'xml'] as const) {
     server.post(
@@ -24,6 +37,8 @@ export function webSendRoutes(server: HttpServer, gate: HttpGate, door: HttpDoor
           summary: "Sends mail as SendGrid's old API did: a form, urlencoded or multipart",
           security: [{ key: ['mail.send'] }, {}],
           consumes: ['application/x-www-form-urlencoded', 'multipart/form-data'],
+          body: z.looseObject({ to: z.string(), from: z.string(), subject: z.string() }),
+          response: format === 'json' ? jsonAnswers : xmlAnswers,
         },
         errorHandler: (error, request, reply) => void answer(reply, format, refusedFault(door, error, request)),
       },
