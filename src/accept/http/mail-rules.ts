@@ -11,6 +11,8 @@ const MAX_CATEGORIES = 10;
 const MAX_CATEGORY = 255;
 const MAX_CUSTOM_ARGS_BYTES = 10_000;
 const MAX_SUBSTITUTIONS_BYTES = 50_000;
+const MAX_TAGS = 150;
+const MAX_TAG = 100;
 
 const NO_SUBJECT =
   'The subject is required. You can get around this requirement if you use a template with a subject defined or if every personalization has a subject defined.';
@@ -36,6 +38,7 @@ export function ruleFaults(body: Json, now: number): Fault[] {
     ...categoryFaults(body.categories),
     ...scheduleFaults(body.send_at, ['send_at'], now),
     ...personalizations.flatMap((each, index) => personalizationFaults(body, each, index, now)),
+    ...tagFaults(body.sections, ['sections']),
     ...wholeFaults(body),
   ];
 }
@@ -160,8 +163,17 @@ function substitutionFaults(body: Json, { substitutions }: Json, path: (string |
   if (text(body.template_id).startsWith('d-') && substitutions) {
     return [fault('Substitutions may not be used with dynamic templating', path)];
   }
-  if (sizeOf(object(substitutions)) <= MAX_SUBSTITUTIONS_BYTES) return [];
+  if (sizeOf(object(substitutions)) <= MAX_SUBSTITUTIONS_BYTES) return tagFaults(substitutions, path);
   return [fault('The substitutions of one personalization may not exceed 50,000 bytes.', path)];
+}
+
+/** Every tag is looked for everywhere in every text: without bounds a small request would be long work. */
+function tagFaults(tags: unknown, path: (string | number)[]): Fault[] {
+  const names = Object.keys(object(tags));
+  if (names.length > MAX_TAGS)
+    return [fault(`There is a limit of ${MAX_TAGS} tags. You provided ${names.length}.`, path)];
+  const isLong = names.some((name) => name.length > MAX_TAG);
+  return isLong ? [fault(`Tags cannot be longer than ${MAX_TAG} characters.`, path)] : [];
 }
 
 /** Octets of names and values. */

@@ -24,6 +24,7 @@ const tags = ['scheduled sends'];
 export function scheduledSendRoutes(server: HttpServer, gate: HttpGate, parts: BatchParts): void {
   batchRoutes(server, gate, parts);
   readRoutes(server, gate, parts);
+  createRoute(server, gate, parts);
   changeRoutes(server, gate, parts);
 }
 
@@ -82,7 +83,7 @@ function readRoutes(server: HttpServer, gate: HttpGate, { batches }: BatchParts)
   );
 }
 
-function changeRoutes(server: HttpServer, gate: HttpGate, { batches, clock }: BatchParts): void {
+function createRoute(server: HttpServer, gate: HttpGate, { batches, clock }: BatchParts): void {
   server.post(
     '/v3/user/scheduled_sends',
     {
@@ -102,6 +103,9 @@ function changeRoutes(server: HttpServer, gate: HttpGate, { batches, clock }: Ba
       return reply.code(201).send(body);
     },
   );
+}
+
+function changeRoutes(server: HttpServer, gate: HttpGate, { batches, clock }: BatchParts): void {
   const change = async (id: string, to: BatchStatus | undefined): Promise<void> => {
     if (!(await batches.statusOf(id))) throw fault(404, 'the batch is neither paused nor cancelled', 'batch_id');
     await batches.setStatus(id, to, clock.now());

@@ -99,6 +99,12 @@ it.each<[why: string, more: Json, field: string, message: string | RegExp, help?
     'content.0.type',
     "Cannot contain ';', or CRLF characters.",
   ],
+  [
+    'there are too many tags',
+    { sections: Object.fromEntries(Array.from({ length: 151 }, (_none, at) => [`t${at}`, 'x'])) },
+    'sections',
+    'There is a limit of 150 tags. You provided 151.',
+  ],
   ['there is no subject', { subject: undefined }, 'subject', /^The subject is required\./],
   [
     'the subject is empty',
@@ -278,6 +284,14 @@ describe('a request that is no request', () => {
 
     expect([status, json]).toEqual([405, { errors: [{ message: 'POST method allowed only', field: null }] }]);
   });
+});
+
+it('refuses tags in texts that would be long to search', async () => {
+  const content = [{ type: 'text/plain', value: 'a'.repeat(2_097_153) }];
+  const substituted = { ...person({ substitutions: { b: 'c' } }), content };
+
+  expect((await call(worker, '/v3/mail/send', { key, body: mail(substituted) })).status).toBe(413);
+  expect((await call(worker, '/v3/mail/send', { key, body: mail({ content }) })).status).toBe(202);
 });
 
 it('refuses substitutions that would make a small request huge', async () => {
