@@ -91,7 +91,7 @@ async function growQueue(redis: RedisClient, run: Run): Promise<void> {
 
 async function growKeys(redis: RedisClient, bench: Bench, run: Run): Promise<void> {
   const store = new KeyStore(redis);
-  const secrets = { prefix: 'SG', pepper: loadPepper(join(bench.dir, 'data', 'pepper')) };
+  const secrets = { prefix: 'SG', pepper: loadPepper(join(bench.dir, 'data', 'pepper')), maxKeys: 1_000_000 };
   const auth: Auth[] = [];
   let there = 0;
   for (const size of KEYS) {
