@@ -1,6 +1,7 @@
 // Mail for later, batches of it, and requests that are made twice.
 import { call, mail, sendJson, type Json } from '../../support/http-send.js';
 import { statusOf } from '../../../src/report/history.js';
+import { startRedis } from '../../support/redis.js';
 import { startNextHop, type NextHop } from '../../support/next-hop.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
 import { until } from '../../support/until.js';
@@ -49,6 +50,23 @@ it('keeps a message in the spool until its time, and sends it then', async () =>
   expect(recipients[0]!.at).toBeGreaterThanOrEqual(record.sendAt!);
   expect(deliveries(later)).toBe(0);
   expect(await worker.desk.cancel(later, Date.now())).toBe('cancelled');
+});
+
+it('keeps it also when Redis is killed and everything starts again', async () => {
+  const redis = await startRedis();
+  const first = await startTestWorker({ redis, roles: ['accept'] });
+  const minted = await first.mint();
+  const id = await sendJson(first, minted.key, mail({ send_at: inSeconds(3600) }));
+  await redis.kill();
+  await first.stop();
+  await redis.start();
+  const second = await startTestWorker({ redis, env: { POSTERN_RELAY_URL: hop.url } });
+
+  expect(statusOf((await second.desk.find(id))!)).toBe('scheduled');
+  await redis.client().zadd('postern:{s0}:later', Date.now(), id);
+  await until('it is delivered', async () => statusOf((await second.desk.find(id))!) === 'delivered');
+  await second.stop();
+  await redis.stop();
 });
 
 it('holds what is due while its batch is paused, and sends it when the batch is let go', async () => {
