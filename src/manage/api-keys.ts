@@ -49,7 +49,8 @@ function createRoute(server: HttpServer, parts: ApiKeyParts): void {
     };
     refuseProblems([
       ...scopeFaults(scopes, wanted, giver),
-      ...restrictionFaults(wanted.restrictions, giver, parts.clock),
+      ...restrictionsBeyond(wanted.restrictions, giver.restrictions),
+      ...expiryFaults(restrictions, parts.clock),
     ]);
     const { text, record } = await mintWithin(parts, { name, ...wanted });
     return reply.code(201).send({ api_key: text, ...shown(record) });
@@ -121,8 +122,10 @@ function changeOf(before: KeyRecord, body: Replacement, giver: Powers, clock: Cl
   const { name, scopes } = body;
   const restrictions = body.restrictions && withInherited(body.restrictions, giver);
   const after = { scopes: scopes ?? before.scopes, restrictions: restrictions ?? before.restrictions };
-  if (isWithin(after, before)) refuseProblems(scopes ? invalidScopes(scopes) : []);
-  else refuseProblems([...scopeFaults(scopes, after, giver), ...restrictionFaults(after.restrictions, giver, clock)]);
+  const faults = isWithin(after, before)
+    ? invalidScopes(scopes ?? [])
+    : [...scopeFaults(scopes, after, giver), ...restrictionsBeyond(after.restrictions, giver.restrictions)];
+  refuseProblems([...faults, ...expiryFaults(body.restrictions, clock)]);
   return { name, ...(scopes && { scopes: [...new Set(scopes)] }), ...(restrictions && { restrictions }) };
 }
 
@@ -177,13 +180,11 @@ const unassignable = (message: string): Problem[] => [
   { field: 'scopes', message },
 ];
 
-function restrictionFaults(wanted: Restrictions, giver: Powers, clock: Clock): Problem[] {
-  const problems = restrictionsBeyond(wanted, giver.restrictions);
-  const { expires_at: expiresAt } = wanted;
-  if (expiresAt !== undefined && expiresAt * 1000 <= clock.now()) {
-    problems.push({ field: 'restrictions.expires_at', message: 'must be in the future' });
-  }
-  return problems;
+/** A key that is made dead is a mistake; to end one there is DELETE. */
+function expiryFaults(given: Restrictions | undefined, clock: Clock): Problem[] {
+  const { expires_at: expiresAt } = given ?? {};
+  if (expiresAt === undefined || expiresAt * 1000 > clock.now()) return [];
+  return [{ field: 'restrictions.expires_at', message: 'must be in the future' }];
 }
 
 function refuseProblems(problems: Problem[]): void {

@@ -223,6 +223,17 @@ describe('restrictions', () => {
     expect(shown(await calls.put(id, { name: 'n', restrictions: {} }))).not.toHaveProperty('restrictions');
   });
 
+  it('cannot end a key in the past, by no call', async () => {
+    const { api_key_id: id } = shown(await calls.post({ name: 'n', scopes: ['mail.send'] }));
+    const restrictions = { expires_at: 1 };
+    for (const answer of [
+      await calls.post({ name: 'n', restrictions }),
+      await calls.put(id, { name: 'n', restrictions }),
+    ]) {
+      expect(answer).toMatchObject({ status: 400, text: error('must be in the future', 'restrictions.expires_at') });
+    }
+  });
+
   it('with an empty list deny: nothing can be sent', async () => {
     const { api_key: text } = shown(
       await calls.post({ name: 'mute', scopes: ['mail.send'], restrictions: { to: [] } }),
@@ -242,6 +253,17 @@ it('changes one key twice at the same time without losing either change', async 
   ]);
   expect(answers.map(({ status }) => status)).toEqual([200, 200]);
   expect(await worker.keys.find(id)).toMatchObject({ scopes: ['stats.read'], restrictions: { max_bytes: 9 } });
+});
+
+it('writes no key into the log, wherever a client puts it', async () => {
+  await ask(`${KEYS}?api_key=${owner}`);
+  await ask(`/nothing/${owner}?key=${owner}`, { headers: { 'x-api-key': owner } });
+  await ask(KEYS, { method: 'POST', key: owner, body: { name: owner, scopes: [owner] } });
+  await ask(KEYS, { key: `${owner.slice(0, -1)}x` });
+  await worker.log.line('HTTP request refused', ({ verdict }) => verdict === 'malformed');
+
+  // The log masks keys in whatever it is given; this looks for the mask.
+  expect(JSON.stringify(worker.log.lines)).not.toContain('[secret]');
 });
 
 describe('keys.maxKeys', () => {
