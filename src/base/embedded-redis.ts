@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import { codeOf, messageOf, OperatorError } from './fault.js';
 import type { Log } from './log.js';
+import { clientName } from './redis.js';
 import { pause } from './pause.js';
 import { withStartLock } from './start-lock.js';
 
@@ -44,30 +45,38 @@ export class EmbeddedRedis {
 
   /** Starts the server unless it runs, and again whenever it dies, until `stop`. @throws OperatorError with its reason */
   async start(): Promise<void> {
-    await this.#ensure();
-    this.#watch();
-  }
-
-  async #ensure(): Promise<void> {
     makeFolder(this.#folder);
     makeFolder(resolve(this.#socket, '..'));
-    if (await isListening(this.#socket)) return;
-    await withStartLock(join(this.#folder, 'start.lock'), START_MS, async () => {
+    await this.#alone(async () => {
       if (!(await isListening(this.#socket))) await this.#spawn();
+      await this.#enter();
     });
-  }
-
-  #watch(): void {
-    this.#watched = connect(this.#socket);
-    this.#watched.on('error', () => {});
-    this.#watched.once('close', () => void this.#revive());
-    this.#watched.unref();
   }
 
   /** Leaves the server; the last to leave stops it. */
   async stop(): Promise<void> {
     this.#leaving = true;
     this.#watched?.destroy();
+    await this.#alone(() => this.#leave());
+  }
+
+  /** One process at a time starts, enters or leaves: nobody enters a server that another is about to stop. */
+  #alone(work: () => Promise<void>): Promise<void> {
+    return withStartLock(join(this.#folder, 'start.lock'), START_MS, work);
+  }
+
+  /** A connection that tells others of this process, and tells this process when the server is gone. */
+  async #enter(): Promise<void> {
+    const watched = connect(this.#socket);
+    this.#watched = watched;
+    watched.on('error', () => {});
+    watched.once('close', () => void this.#revive());
+    watched.write(`CLIENT SETNAME ${clientName('presence')}\r\n`);
+    await new Promise<void>((resolve) => watched.once('data', () => resolve()).once('close', () => resolve()));
+    watched.unref();
+  }
+
+  async #leave(): Promise<void> {
     const client = new Redis({ path: this.#socket, protocol: 2, retryStrategy: () => null });
     client.on('error', () => {});
     try {

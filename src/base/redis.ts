@@ -58,9 +58,12 @@ export function connectRedis(settings: RedisSettings, name: string, log: Log, bl
   return client;
 }
 
+/** What CLIENT LIST shows of a connection of this process. */
+export const clientName = (name: string): string => `postern:${process.pid}:${name}`;
+
 function connectionOptions(settings: RedisSettings, name: string, blocking: boolean): RedisOptions {
   return {
-    connectionName: `postern:${process.pid}:${name}`,
+    connectionName: clientName(name),
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
