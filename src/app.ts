@@ -228,12 +228,13 @@ function makeDoors(
   });
   const random = pooledRandom();
   const newId = () => timeOrderedId(systemClock.now(), random);
-  const shared = { settings: { ...smtp, hostname }, authenticator, policy, submitter, newId, log, metrics };
+  const parts = { authenticator, policy, submitter, newId, log, metrics, clock: systemClock };
+  const shared = { settings: { ...smtp, hostname }, ...parts };
   const strangersBudget = new Budget(smtp.maxBufferedBytes / 4);
   const batches = new RedisBatches(redis, config.spool);
   return {
     smtp: { ...shared, allowances },
-    http: { ...shared, spool, batches, budget, strangersBudget, clock: systemClock },
+    http: { ...shared, spool, batches, budget, strangersBudget },
   };
 }
 

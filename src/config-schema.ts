@@ -98,8 +98,10 @@ export const schema = z.strictObject({
     maxHeaderBytes: integer(4096, 1_048_576),
     maxAuthFailures: integer(1, 1000),
     maxErrors: integer(1, 100_000),
+    maxCommands: integer(1, 1_000_000_000),
     idleTimeoutSeconds: integer(1, 86_400),
     loginTimeoutSeconds: integer(1, 86_400),
+    transactionTimeoutSeconds: integer(1, 86_400),
     dataTimeoutSeconds: integer(1, 86_400),
   }),
   http: z.strictObject({

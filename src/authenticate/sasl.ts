@@ -1,4 +1,5 @@
 // What a client says in AUTH: the PLAIN (RFC 4616) and LOGIN mechanisms, decoded strictly.
+import { isUtf8 } from 'node:buffer';
 import { refuse, type Refusal } from '../message/refusal.js';
 
 export interface Credentials {
@@ -6,16 +7,13 @@ export interface Credentials {
   password: string;
 }
 
-/** Canonical or unpadded base64; Node's decoder alone would skip foreign characters. */
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
-
 /** The octets of a SASL response as text, or undefined when it is not base64 of UTF-8. `=` is the empty response. */
 export function decodeResponse(token: string): string | undefined {
   if (token === '=') return '';
-  if (!BASE64.test(token)) return undefined;
   const octets = Buffer.from(token, 'base64');
-  const text = octets.toString('utf8');
-  return text.includes('\uFFFD') ? undefined : text;
+  // Node's decoder skips what is foreign, and takes what is not padded or has bits to spare (RFC 4648 3.5).
+  if (octets.toString('base64') !== token) return undefined;
+  return isUtf8(octets) ? octets.toString() : undefined;
 }
 
 /**

@@ -36,15 +36,19 @@ const MAX_PATH_OCTETS = 254;
  */
 export function parseAddress(text: string, allowUtf8: boolean): AddressVerdict {
   const at = text.lastIndexOf('@');
-  if (at <= 0 || UNSAFE.test(text)) return { ok: false, fault: 'malformed' };
+  if (UNSAFE.test(text)) return { ok: false, fault: 'malformed' };
+  if (at < 0 && isLocalPart(text)) return { ok: false, fault: 'unqualified-domain' };
+  if (at <= 0) return { ok: false, fault: 'malformed' };
   const local = text.slice(0, at);
   const domain = text.slice(at + 1);
-  if (!DOT_STRING.test(local) && !QUOTED.test(local)) return { ok: false, fault: 'malformed' };
+  if (!isLocalPart(local)) return { ok: false, fault: 'malformed' };
   const fault = lengthFault(text, local) ?? domainFault(domain);
   if (fault) return { ok: false, fault };
   if (!allowUtf8 && !isAscii(text)) return { ok: false, fault: 'non-ascii' };
   return { ok: true, address: { text, local, domain: domain.toLowerCase() } };
 }
+
+const isLocalPart = (text: string): boolean => DOT_STRING.test(text) || QUOTED.test(text);
 
 /** Whether every character is ASCII. */
 function isAscii(text: string): boolean {

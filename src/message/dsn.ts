@@ -85,7 +85,8 @@ export function rcptArguments({ notify, orcpt }: RecipientDsn): string {
   return (wishes ?? '') + (origin ?? '');
 }
 
-function decodeXtext(value: string): string | undefined {
+/** RFC 3461 4: the decoded value, or undefined when it is no xtext of printable ASCII. */
+export function decodeXtext(value: string): string | undefined {
   if (!XTEXT.test(value)) return undefined;
   const text = value.replace(/\+([0-9A-F]{2})/g, (_hex, digits: string) => String.fromCharCode(parseInt(digits, 16)));
   return PRINTABLE.test(text) ? text : undefined;

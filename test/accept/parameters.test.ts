@@ -20,7 +20,7 @@ test.each([
 });
 
 test.each([
-  ['MAIL FROM a@example.com', 'bad-sender-syntax'],
+  ['MAIL FROM a@example.com', 'bad-arguments'],
   ['MAIL FROM:a@example.com', 'bad-sender-syntax'],
   ['MAIL FROM:<a@example.com', 'bad-sender-syntax'],
   ['MAIL FROM:<a,b@example.com>', 'bad-sender-syntax'],
@@ -55,7 +55,7 @@ test.each([
   ['MAIL FROM:<a@example.com> ENVID=a+', 'bad-parameter'],
   ['MAIL FROM:<a@example.com> ENVID=a+0D+0AX-Evil', 'bad-parameter'],
   [`MAIL FROM:<a@example.com> ENVID=${'x'.repeat(101)}`, 'bad-parameter'],
-  ['MAIL FROM:<a@example.com> AUTH=<>', 'unknown-parameter'],
+  ['MAIL FROM:<a@example.com> AUTH=<a@example.com>', 'bad-parameter'],
   ['MAIL FROM:<a@example.com> SIZE=1 SIZE=2', 'repeated-parameter'],
   ['MAIL FROM:<a@example.com> SIZE=x', 'bad-parameter'],
   ['MAIL FROM:<a@example.com> SIZE', 'bad-parameter'],
@@ -68,7 +68,7 @@ test.each([
 
 test.each([
   ['RCPT TO:<>', 'bad-recipient-syntax'],
-  ['RCPT TO:<postmaster>', 'bad-recipient-syntax'],
+  ['RCPT TO:<postmaster>', 'bad-recipient-domain'],
   ['RCPT TO:<a@localhost>', 'bad-recipient-domain'],
   ['RCPT TO:<a@b.test NOTIFY=NEVER>', 'bad-recipient-syntax'],
   ['RCPT TO:<a@b.test> RET=FULL', 'unknown-parameter'],

@@ -19,7 +19,7 @@ async function feed(octets: Buffer, cuts: number[]): Promise<Seen> {
       if (line.toString() === 'DATA') collect(stream, seen);
       next();
     },
-    onLineTooLong: (next) => {
+    onLineTooLong: (_start, next) => {
       seen.tooLong++;
       next();
     },
@@ -27,6 +27,7 @@ async function feed(octets: Buffer, cuts: number[]): Promise<Seen> {
       seen.badEnding = true;
       stream.isClosed = true;
     },
+    onEnd: () => {},
   });
   const at = [...new Set(cuts.map((cut) => cut % (octets.length + 1)))].sort((a, b) => a - b);
   for (const [index, from] of [0, ...at].entries()) {
@@ -110,6 +111,7 @@ test('an unfinished line at the end of the connection is not a command', async (
     onLine: (line) => seen.push(line.toString()),
     onLineTooLong: () => {},
     onBadLineEnding: () => {},
+    onEnd: () => {},
   });
   stream.end('RCPT TO:<victim@example.co');
   await new Promise((resolve) => stream.once('finish', resolve));
@@ -125,6 +127,7 @@ test('stuffed dots cost one pass: a megabyte of them comes out in as many chunks
     },
     onLineTooLong: () => {},
     onBadLineEnding: () => {},
+    onEnd: () => {},
   });
   await new Promise((resolve) => stream.write(Buffer.from('DATA\r\n'), resolve));
   for (let count = 0; count < 16; count++) {

@@ -3,11 +3,13 @@
 import type { Allowances } from '../../admit/allowance.js';
 import type { Policy } from '../../admit/policy.js';
 import type { Authenticator } from '../../authenticate/authenticator.js';
+import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import type { MailMetrics } from '../../report/metrics.js';
 import type { Submitter } from '../submit.js';
+import type { DeadlineSettings } from './deadlines.js';
 
-export interface SmtpSettings {
+export interface SmtpSettings extends DeadlineSettings {
   hostname: string;
   allowInsecureAuth: 'never' | 'loopback' | 'always';
   maxMessageBytes: number;
@@ -16,9 +18,7 @@ export interface SmtpSettings {
   maxConnectionsPerAddress: number;
   maxAuthFailures: number;
   maxErrors: number;
-  idleTimeoutSeconds: number;
-  loginTimeoutSeconds: number;
-  dataTimeoutSeconds: number;
+  maxCommands: number;
 }
 
 export interface SmtpDoor {
@@ -28,6 +28,7 @@ export interface SmtpDoor {
   allowances: Allowances;
   submitter: Submitter;
   newId: () => string;
+  clock: Clock;
   log: Log;
   metrics: MailMetrics;
 }

@@ -1,7 +1,14 @@
 // MAIL and RCPT as they stand on the line: the path and its parameters (RFC 5321 4.1.1.2, 4.1.1.3, 4.1.2), read
 // without changing an octet, and only the parameters of extensions that were offered (4.1.1.11).
 import { parseAddress, type Address, type AddressFault } from '../../message/address.js';
-import { readEnvid, readNotify, readOrcpt, type EnvelopeDsn, type RecipientDsn } from '../../message/dsn.js';
+import {
+  decodeXtext,
+  readEnvid,
+  readNotify,
+  readOrcpt,
+  type EnvelopeDsn,
+  type RecipientDsn,
+} from '../../message/dsn.js';
 import { refuse, Refusal, type Reason } from '../../message/refusal.js';
 import type { BodyType } from '../../message/envelope.js';
 
@@ -23,19 +30,25 @@ export interface RcptCommand {
   dsn: RecipientDsn;
 }
 
+/** RFC 4954 3: octets of the value of AUTH=. */
+const MAX_AUTH = 500;
+
 type Parameters = Map<string, string | undefined>;
 
 /** A path in angle brackets, where a quoted local part may hold brackets, then parameters. */
 const MAIL = /^MAIL FROM: ?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(?: +(.*?))? *$/is;
 const RCPT = /^RCPT TO: ?<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(?: +(.*?))? *$/is;
-/** RFC 5321 4.1.1.2 and appendix C: a source route is ignored. */
-const SOURCE_ROUTE = /^@[^\s,:@]+(?:,@[^\s,:@]+)*:/;
+/** RFC 5321 4.1.1.2 and appendix C: a source route in front of an address is ignored. */
+const SOURCE_ROUTE = /^@[A-Za-z0-9.-]+(?:,@[A-Za-z0-9.-]+)*:(?=.)/;
 const PARAMETER = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\u{10FFFF}]+))?$/u;
 
-export function readMail(line: string): MailCommand | Refusal {
+/** @param extended whether the client said EHLO; to HELO no extension was offered, and so no parameter is known. */
+export function readMail(line: string, extended = true): MailCommand | Refusal {
+  if (!/^MAIL FROM:/i.test(line)) return refuse('bad-arguments', { syntax: 'MAIL FROM:<address> [parameters]' });
   const read = readPath(line, MAIL, 'bad-sender-syntax');
   if (!Array.isArray(read)) return read;
   const [path, parameters] = read;
+  if (!extended && parameters.size) return unknownParameter(parameters);
   const flags = mailParameters(parameters);
   if ('reason' in flags) return flags;
   if (path === '') return { ...flags, address: undefined };
@@ -43,10 +56,12 @@ export function readMail(line: string): MailCommand | Refusal {
   return verdict.ok ? { ...flags, address: verdict.address } : refuse(addressReason('sender', verdict.fault));
 }
 
-export function readRcpt(line: string, smtpUtf8: boolean): RcptCommand | Refusal {
+export function readRcpt(line: string, smtpUtf8: boolean, extended = true): RcptCommand | Refusal {
+  if (!/^RCPT TO:/i.test(line)) return refuse('bad-arguments', { syntax: 'RCPT TO:<address> [parameters]' });
   const read = readPath(line, RCPT, 'bad-recipient-syntax');
   if (!Array.isArray(read)) return read;
   const [path, parameters] = read;
+  if (!extended && parameters.size) return unknownParameter(parameters);
   const dsn = rcptParameters(parameters, smtpUtf8);
   if (dsn instanceof Refusal) return dsn;
   const verdict = parseAddress(path, smtpUtf8);
@@ -66,6 +81,9 @@ function readPath(line: string, pattern: RegExp, fault: Reason): [string, Parame
   }
   return [path!.replace(SOURCE_ROUTE, ''), parameters];
 }
+
+const unknownParameter = (parameters: Parameters): Refusal =>
+  refuse('unknown-parameter', { name: parameters.keys().next().value! });
 
 function mailParameters(parameters: Parameters): Omit<MailCommand, 'address'> | Refusal {
   const flags: Omit<MailCommand, 'address'> = { bodyType: '7BIT', smtpUtf8: false, size: 0 };
@@ -92,8 +110,18 @@ const MAIL_PARAMETERS: Record<string, (flags: Omit<MailCommand, 'address'>, valu
     flags.ret = value?.toUpperCase() as EnvelopeDsn['ret'];
     return /^(FULL|HDRS)$/i.test(value ?? '');
   },
+  // RFC 4954 5: taken from everybody, and not passed on, for it vouches for somebody we do not know.
+  AUTH: (flags, value) => value === '<>' || isXtextMailbox(value ?? '', flags.smtpUtf8),
   ENVID: (flags, value) => (flags.envid = readEnvid(value ?? '')) !== undefined && value !== undefined,
 };
+
+/** RFC 4954 5, the value of AUTH=: an address as xtext. */
+function isXtextMailbox(value: string, smtpUtf8: boolean): boolean {
+  const text = value.length <= MAX_AUTH ? decodeXtext(value) : undefined;
+  if (!text?.includes('@')) return false;
+  const verdict = parseAddress(text, smtpUtf8);
+  return verdict.ok || verdict.fault === 'unqualified-domain' || verdict.fault === 'address-literal';
+}
 
 function rcptParameters(parameters: Parameters, smtpUtf8: boolean): RecipientDsn | Refusal {
   const dsn: RecipientDsn = {};

@@ -9,6 +9,7 @@ import { pause } from '../../base/pause.js';
 import { listenFault } from '../../base/listen-fault.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import type { ConnectionCount, SmtpDoor } from './door.js';
+import { replyText } from './reply-text.js';
 import { SmtpSession } from './session.js';
 
 interface SessionFacts {
@@ -19,9 +20,16 @@ interface SessionFacts {
 
 /** A client that says nothing for so long between two transactions is not about to send. */
 const SILENCE_MS = 2000;
+/** How often the deadlines of all sessions are looked at. */
+const SWEEP_MS = 250;
+/** How long a client that was turned away may take to read why. */
+const LINGER_MS = 1000;
 
 export class SmtpListener extends SMTPServer {
   readonly #sessions = new Set<SmtpSession>();
+  readonly #sweeper: NodeJS.Timeout;
+  /** When the TLS handshakes under way must be over. */
+  readonly #handshakes = new Map<Socket, number>();
   #whenEmpty: (() => void) | undefined;
   /** Told to each session, which would otherwise ask the system. */
   #local = { localAddress: '', localPort: 0 };
@@ -37,10 +45,12 @@ export class SmtpListener extends SMTPServer {
       logger: false,
       name: door.settings.hostname,
       disableReverseLookup: true,
-      socketTimeout: door.settings.idleTimeoutSeconds * 1000,
+      // Of TLS handshakes alone; sessions have their own deadlines.
+      socketTimeout: door.settings.loginTimeoutSeconds * 1000,
     });
     this.on('error', (error) => door.log.debug({ fault: messageOf(error) }, 'connection failed'));
     this.setContext(context);
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
   /** The certificate of new handshakes, in place of the library's own, whose key is public. */
@@ -106,10 +116,30 @@ export class SmtpListener extends SMTPServer {
     this.server.close();
     this._pendingSockets.forEach((socket) => socket.destroy());
     for (const session of this.#sessions) session.drain();
-    if (this.#sessions.size === 0) return;
+    if (this.#sessions.size === 0) return clearInterval(this.#sweeper);
     const timer = setTimeout(() => this.#sessions.forEach((session) => session._socket.destroy()), ms);
     await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
     clearTimeout(timer);
+    clearInterval(this.#sweeper);
+  }
+
+  /** An absolute bound on a handshake: the library's is put off by every octet. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    const release = super._acceptSocket(socket, handshake);
+    if (!release || !handshake) return release;
+    this.#handshakes.set(socket, this.door.clock.now() + this.door.settings.loginTimeoutSeconds * 1000);
+    socket.once('close', () => this.#handshakes.delete(socket));
+    return () => {
+      this.#handshakes.delete(socket);
+      release();
+    };
+  }
+
+  #sweep(): void {
+    const now = this.door.clock.now();
+    for (const session of this.#sessions) session.checkDeadlines(now);
+    // The topmost socket: tearing down the one below a handshake is not safe.
+    for (const [socket, until] of this.#handshakes) if (now >= until) this._pendingSockets.get(socket)?.destroy();
   }
 
   #refusal(address: string): Refusal | undefined {
@@ -124,8 +154,10 @@ export class SmtpListener extends SMTPServer {
     this.door.metrics.refused.inc({ reason });
     this.door.log.debug({ client: socket.remoteAddress, reason }, 'refused');
     socket.on('error', () => {});
-    socket.write(`${row.code} ${row.enhanced} ${this.door.settings.hostname} ${text}\r\n`);
-    socket.destroySoon();
+    socket.end(replyText(row.code, row.enhanced, `${this.door.settings.hostname} ${text}`));
+    // What the client has sent is read: closed upon it, the connection would be reset and the reason lost.
+    socket.resume();
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
   }
 
   #closed(session: SmtpSession, address: string): void {

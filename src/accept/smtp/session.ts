@@ -9,11 +9,21 @@ import type { Principal } from '../../authenticate/principal.js';
 import { isLoopback } from '../../base/address.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import { AuthExchange, type AuthStep } from './auth-exchange.js';
+import { Deadlines } from './deadlines.js';
 import type { SmtpDoor } from './door.js';
+import { isHelloName } from './hello-name.js';
+import { replyText } from './reply-text.js';
 import { StrictStream } from './stream.js';
 import { Transaction, type TransactionSession } from './transaction.js';
 
-type Handler = (line: string, args: string) => void | Promise<void>;
+type Handler = (session: SmtpSession, line: string, args: string) => void | Promise<void>;
+
+/** RFC 5321 4.5.3.1.4: octets of a command without its CRLF; those of MAIL and RCPT may carry parameters (4.1.1.11). */
+const MAX_COMMAND = 510;
+const MAX_COMMAND_WITH_PARAMETERS = 2048;
+/** A page in a browser can make it talk to any port (cross-protocol scripting). */
+const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/\d/i;
+const CONTROL = /[\u0000-\u001F\u007F]/;
 
 export class SmtpSession extends SMTPConnection implements TransactionSession {
   principal: Principal | undefined;
@@ -23,10 +33,15 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
   #auth: AuthExchange | undefined;
   #authFailures = 0;
   #errors = 0;
+  /** Commands since the last message that sent nothing. */
+  #commands = 0;
   #draining = false;
-  #deadline: NodeJS.Timeout | undefined;
+  /** A command is being handled: the client waits for us. */
+  #busy = false;
+  /** The socket of a TLS handshake that STARTTLS began. */
+  #handshake: Socket | undefined;
+  readonly #deadlines: Deadlines;
   readonly #transaction: Transaction;
-  readonly #handlers: Record<string, Handler>;
 
   constructor(
     server: SMTPServer,
@@ -36,27 +51,34 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
   ) {
     super(server, socket, options);
     this.#transaction = new Transaction(this);
-    this.#handlers = this.#commands();
+    this.#deadlines = new Deadlines(door.settings);
   }
 
-  /** Greets at once. A client that speaks first is refused; nobody else waits for it. */
+  /** Greets at once. A client that has spoken first is refused; nobody else waits for it. */
   override init(): void {
-    this.#setDeadline(this.door.settings.loginTimeoutSeconds, 'login-too-slow');
+    // One that sends all it has to say, and shuts down its side, still gets its replies.
+    this._socket.allowHalfOpen = true;
+    this.#deadlines.startLogin(this.door.clock.now());
     this._setListeners(() => this.connectionReady());
   }
 
   override connectionReady(): void {
-    setImmediate(() => {
-      if (this._closing || this._closed) return;
-      this._ready = true;
-      this._resetSession();
-      this.reply(220, '', `${this.door.settings.hostname} ESMTP Postern`);
-    });
+    // What came together with the connection is read between the two.
+    setImmediate(() => setImmediate(() => this.#greet()));
+  }
+
+  #greet(): void {
+    if (this._closing || this._closed) return;
+    this._ready = true;
+    this.reply(220, '', `${this.door.settings.hostname} ESMTP Postern`);
   }
 
   /** Sends a reply; an empty `enhanced` code is left out. 421 closes the connection. */
   reply(code: number, enhanced: string, text: string | string[]): void {
-    this.send(code, text, enhanced || false);
+    // During a handshake the socket is the one below it: what is written there would be in the clear.
+    if (!this._upgrading && this._socket.writable) this._socket.write(replyText(code, enhanced, text));
+    this.#deadlines.answered(this.door.clock.now());
+    if (code === 421) this.close();
   }
 
   /**
@@ -64,6 +86,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
    * for debugging only: anybody can make them.
    */
   refuse(refusal: Refusal, facts: Record<string, unknown> = {}): void {
+    if (this._closing) return;
     const { code, enhanced } = refusal.row;
     const level = this.principal ? 'info' : 'debug';
     const who = { client: this.remoteAddress, key: this.principal?.keyId };
@@ -76,11 +99,25 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     this.reply(code, enhanced, refusal.text);
   }
 
+  /** Ends the session when one of its bounds in time has passed. */
+  checkDeadlines(now: number): void {
+    if (this._closing || this.#busy || this.#transaction.isCommitting) return;
+    const refusal = this.#deadlines.passed(now, this._socket.bytesRead);
+    if (!refusal) return;
+    this.#end(refusal);
+  }
+
+  /** A refusal that ends the session; in a handshake it cannot be told. */
+  #end(refusal: Refusal): void {
+    this.refuse(refusal);
+    this.#handshake?.destroy();
+  }
+
   /** Ends the session as soon as no transaction is under way; or, `onlyIfIdle`, now or not at all. */
   drain(onlyIfIdle = false): void {
     if (onlyIfIdle && (this.#transaction.isOpen || this.#auth)) return;
     this.#draining = true;
-    if (!this.#transaction.isOpen && !this._closing) this.refuse(refuse('shutting-down'));
+    if (!this.#transaction.isOpen && !this._closing) this.#end(refuse('shutting-down'));
   }
 
   /** RFC 3848 and 6531: how the message came. */
@@ -89,45 +126,50 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     return `${base}${this.secure ? 'S' : ''}${this.principal ? 'A' : ''}`;
   }
 
-  /** Starts the clock of a message, and stops it. */
+  startTransaction(): void {
+    this.#deadlines.startTransaction(this.door.clock.now());
+  }
+
   startData(): void {
-    this.#setDeadline(this.door.settings.dataTimeoutSeconds, 'data-too-slow');
+    this.#deadlines.startData(this.door.clock.now());
+  }
+
+  endTransaction(): void {
+    this.#deadlines.endTransaction();
   }
 
   /** A message that was accepted makes up for errors before it. */
   endData(accepted: boolean): void {
-    clearTimeout(this.#deadline);
-    if (accepted) this.#errors = 0;
+    if (accepted) this.#errors = this.#commands = 0;
     if (this.#draining) this.refuse(refuse('shutting-down'));
   }
 
   override _createParser(): SMTPStream {
     const stream = new StrictStream({
       onLine: (line, next) => this._onCommand(line, next),
-      onLineTooLong: (next) => {
+      onLineTooLong: (start, next) => {
+        const isAuth = this.#auth !== undefined || /^AUTH /i.test(start.toString('latin1'));
         this.#auth = undefined;
-        this.#answer(refuse('line-too-long'), next);
+        this.#answer(refuse(isAuth ? 'auth-line-too-long' : 'line-too-long'), next);
       },
       onBadLineEnding: () => this.refuse(refuse('bad-line-ending')),
+      onEnd: () => this.#ended(),
     });
     stream.on('error', (error) => this._onError(error));
     return stream;
   }
 
-  /** The code that `reply` was given; the library's own replies (STARTTLS) keep theirs. */
-  override _getEnhancedStatusCode(code: number, context?: string | false): string {
-    if (context === false) return '';
-    return context && /^[245]\.\d+\.\d+$/.test(context) ? context : super._getEnhancedStatusCode(code, context);
-  }
-
-  override _onTimeout(): void {
-    if (this._closing) this._socket.destroy();
-    else if (this.#transaction.isCommitting) this._armTimeout();
-    else this.refuse(refuse('idle-too-long'));
+  /** The listener asks for the deadlines of all; the library's timers are none. */
+  override _armTimeout(socket?: Socket): void {
+    if (!this._upgrading || !socket) return;
+    this.#handshake = socket;
+    // A client that leaves in the middle of a handshake is gone.
+    socket.allowHalfOpen = false;
+    this._socket.allowHalfOpen = false;
+    socket.once('end', () => socket.destroy());
   }
 
   override _onClose(): void {
-    clearTimeout(this.#deadline);
     super._onClose();
     this.emit('closed');
   }
@@ -136,11 +178,28 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     if (this._upgrading || this._closing) return next();
     if (!this._ready) return this.refuse(refuse('talked-too-soon'));
     if (this.#draining && !this.#transaction.isOpen) return this.refuse(refuse('shutting-down'));
-    const done = (): void => this._whenWritable(next);
-    const text = line.toString();
-    const handler = this.#auth ? this.#onAuthResponse : this.#handlerOf(text);
-    if (!handler) return this.#answer(refuse('unknown-command'), done);
-    this.#run(handler, text, done);
+    const done = (): void => {
+      this.#busy = false;
+      this._whenWritable(next);
+    };
+    const text = withoutTrailingBlanks(line.toString());
+    if (this.#auth) return this.#run(onAuthResponse, text, done);
+    const verb = verbOf(text);
+    const refusal = this.#lineRefusal(text, verb, line.length);
+    if (refusal) return this.#answer(refusal, done);
+    this.#run(commands[verb]!, text, done);
+  }
+
+  /** What is wrong with a command before it is looked into. */
+  #lineRefusal(line: string, verb: string, octets: number): Refusal | undefined {
+    const { maxCommands: limit } = this.door.settings;
+    if (HTTP_REQUEST.test(line)) return refuse('not-smtp');
+    if (!Object.hasOwn(commands, verb)) return refuse('unknown-command');
+    if (octets > maxOctets(verb)) return refuse('line-too-long');
+    if (CONTROL.test(line)) return refuse('control-in-command');
+    // Recipients have a bound of their own, and whoever says goodbye may.
+    if (verb !== 'RCPT' && verb !== 'QUIT' && ++this.#commands > limit) return refuse('too-many-commands', { limit });
+    return undefined;
   }
 
   #run(handler: Handler, line: string, done: () => void): void {
@@ -149,8 +208,9 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
       this.refuse(refuse('internal-error'));
       done();
     };
+    this.#busy = true;
     try {
-      const work = handler(line, line.slice(line.split(' ', 1)[0]!.length).trim());
+      const work = handler(this, line, line.slice(line.split(' ', 1)[0]!.length).trimStart());
       if (work) work.then(done, fail);
       else done();
     } catch (error) {
@@ -158,43 +218,23 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     }
   }
 
-  #handlerOf(line: string): Handler | undefined {
-    const verb = line.split(' ', 1)[0]!.trim().toUpperCase();
-    return Object.hasOwn(this.#handlers, verb) ? this.#handlers[verb] : undefined;
-  }
-
   #answer(refusal: Refusal, done: () => void): void {
     this.refuse(refusal);
     setImmediate(done);
   }
 
-  #commands(): Record<string, Handler> {
-    const transaction = this.#transaction;
-    return {
-      EHLO: (_line, args) => this.#hello(args, true),
-      HELO: (_line, args) => this.#hello(args, false),
-      STARTTLS: (_line, args) => this.#startTls(args),
-      AUTH: (_line, args) => this.#startAuth(args),
-      MAIL: (line) => transaction.mail(line),
-      RCPT: (line) => transaction.rcpt(line),
-      DATA: (_line, args) => (args ? this.refuse(refuse('bad-arguments', { syntax: 'DATA' })) : transaction.data()),
-      RSET: (_line, args) => (args ? this.refuse(refuse('bad-arguments', { syntax: 'RSET' })) : this.#reset()),
-      NOOP: () => this.reply(250, '2.0.0', 'Ok'),
-      QUIT: (_line, args) => (args ? this.refuse(refuse('bad-arguments', { syntax: 'QUIT' })) : this.#quit()),
-      HELP: () => this.reply(214, '2.0.0', 'Postern: AUTH with user name apikey and the API key as password'),
-      VRFY: () => this.reply(252, '2.1.5', 'Cannot verify, but will accept the message and attempt delivery'),
-      EXPN: () => this.refuse(refuse('command-not-implemented')),
-    };
+  /** The client has shut down its side. A message that is not complete is none. */
+  #ended(): void {
+    if (this._dataStream) this._socket.destroy();
+    else this.close();
   }
 
-  #hello(name: string, extended: boolean): void {
-    if (!/^[!-~\u0080-\u{10FFFF}]{1,255}$/u.test(name)) {
+  hello(name: string, extended: boolean): void {
+    if (!isHelloName(name)) {
       return this.refuse(refuse('bad-arguments', { syntax: extended ? 'EHLO hostname' : 'HELO hostname' }));
     }
     this.helo = name;
     this.extended = extended;
-    this.hostNameAppearsAs = name;
-    this.openingCommand = extended ? 'EHLO' : 'HELO';
     this.#transaction.reset();
     if (this.#draining) return this.refuse(refuse('shutting-down'));
     const { hostname } = this.door.settings;
@@ -220,19 +260,24 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     return allowInsecureAuth === 'loopback' && isLoopback(this.remoteAddress);
   }
 
-  #startTls(args: string): void {
-    if (args) return this.refuse(refuse('bad-arguments', { syntax: 'STARTTLS' }));
+  startTls(): void {
     if (this.secure) return this.refuse(refuse('tls-active'));
     this.reply(220, '2.0.0', 'Ready to start TLS');
     // RFC 3207 4.2: what was said in the clear is forgotten.
     this.principal = undefined;
     this.helo = '';
-    this.#setDeadline(this.door.settings.loginTimeoutSeconds, 'login-too-slow');
     this.#transaction.reset();
-    this.upgrade(() => {});
+    this.#deadlines.startLogin(this.door.clock.now());
+    this.upgrade(
+      () => {},
+      () => {
+        this.#handshake = undefined;
+        this._socket.allowHalfOpen = true;
+      },
+    );
   }
 
-  #startAuth(args: string): Promise<void> | void {
+  startAuth(args: string): Promise<void> | void {
     const refusal = this.#authRefusal();
     if (refusal) return this.refuse(refusal);
     const begun = AuthExchange.begin(args ? args.split(/ +/) : []);
@@ -246,7 +291,9 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     return this.principal || this.#transaction.isOpen ? refuse('auth-already') : undefined;
   }
 
-  readonly #onAuthResponse: Handler = (line) => this.#authStep(this.#auth!, this.#auth!.respond(line.trim()));
+  respondToChallenge(line: string): Promise<void> {
+    return this.#authStep(this.#auth!, this.#auth!.respond(line));
+  }
 
   async #authStep(exchange: AuthExchange, step: AuthStep): Promise<void> {
     this.#auth = 'challenge' in step ? exchange : undefined;
@@ -257,8 +304,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     const refusal = this.door.policy.connection(login.principal, this.secure);
     if (refusal) return this.#authFailed(refusal, 'tls-required', login.principal.keyId);
     this.principal = login.principal;
-    this.session.user = login.principal.keyId;
-    clearTimeout(this.#deadline);
+    this.#deadlines.endLogin();
     this.door.metrics.logins.inc({ verdict: 'valid' });
     this.door.log.debug({ client: this.remoteAddress, key: login.principal.keyId }, 'logged in');
     this.reply(235, '2.7.0', 'Authentication successful');
@@ -273,23 +319,66 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     this.refuse(refusal);
   }
 
-  #reset(): void {
+  reset(): void {
     this.#transaction.reset();
     if (this.#draining) return this.refuse(refuse('shutting-down'));
     this.reply(250, '2.0.0', 'Ok');
   }
 
-  #quit(): void {
+  /** RFC 5321 7.3: says nothing about anybody. */
+  verify(name: string): void {
+    if (!name) return this.refuse(refuse('bad-arguments', { syntax: 'VRFY name' }));
+    this.reply(252, '2.5.0', 'Cannot verify, but will accept the message and attempt delivery');
+  }
+
+  quit(): void {
     this.reply(221, '2.0.0', 'Bye');
     this.close();
   }
 
-  /** An absolute bound, which no trickle of octets puts off. */
-  #setDeadline(seconds: number, reason: 'login-too-slow' | 'data-too-slow'): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => {
-      if (!this.#transaction.isCommitting) this.refuse(refuse(reason, { limit: seconds }));
-    }, seconds * 1000);
-    this.#deadline.unref();
+  get transaction(): Transaction {
+    return this.#transaction;
   }
+}
+
+const onAuthResponse: Handler = (session, line) => session.respondToChallenge(line);
+
+/** A command that takes no argument. */
+const bare =
+  (syntax: string, handler: Handler): Handler =>
+  (session, line, args) =>
+    args ? session.refuse(refuse('bad-arguments', { syntax })) : handler(session, line, args);
+
+const commands: Record<string, Handler> = {
+  EHLO: (session, _line, args) => session.hello(args, true),
+  HELO: (session, _line, args) => session.hello(args, false),
+  STARTTLS: bare('STARTTLS', (session) => session.startTls()),
+  AUTH: (session, _line, args) => session.startAuth(args),
+  MAIL: (session, line) => session.transaction.mail(line),
+  RCPT: (session, line) => session.transaction.rcpt(line),
+  DATA: bare('DATA', (session) => session.transaction.data()),
+  RSET: bare('RSET', (session) => session.reset()),
+  NOOP: (session) => session.reply(250, '2.0.0', 'Ok'),
+  QUIT: bare('QUIT', (session) => session.quit()),
+  HELP: (session) => session.reply(214, '2.0.0', 'Postern: AUTH with user name apikey and the API key as password'),
+  VRFY: (session, _line, args) => session.verify(args),
+  EXPN: (session) => session.refuse(refuse('command-not-implemented')),
+};
+
+/** In capitals; of ASCII letters alone, as others have them for capitals too. */
+function verbOf(line: string): string {
+  const word = line.split(' ', 1)[0]!;
+  return /^[A-Za-z]{4,8}$/.test(word) ? word.toUpperCase() : '';
+}
+
+function maxOctets(verb: string): number {
+  if (verb === 'AUTH') return Infinity;
+  return verb === 'MAIL' || verb === 'RCPT' ? MAX_COMMAND_WITH_PARAMETERS : MAX_COMMAND;
+}
+
+/** RFC 5321 4.1.1: white space in front of the CRLF is tolerated. */
+function withoutTrailingBlanks(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === ' ' || line[end - 1] === '\t') end--;
+  return line.slice(0, end);
 }

@@ -6,6 +6,8 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 
 /** RFC 4954 4: the longest line, that of AUTH, line end included. */
 const MAX_LINE = 12_288;
+/** Enough of a line to tell which command it was. */
+const START_KEPT = 16;
 /** Pipelined commands that are answered before others get their turn. */
 const COMMANDS_AT_ONCE = 100;
 
@@ -19,13 +21,17 @@ type Done = (error?: Error | null) => void;
 export interface StreamEvents {
   /** A command line without its CRLF; `next` must be called when the next one may come. */
   onLine(line: Buffer, next: () => void): void;
-  onLineTooLong(next: () => void): void;
+  /** A line longer than any command may be. @param start its first octets. */
+  onLineTooLong(start: Buffer, next: () => void): void;
   onBadLineEnding(): void;
+  /** The client will send no more, and everything it sent has been answered; in a message, it was not complete. */
+  onEnd(): void;
 }
 
 export class StrictStream extends SMTPStream {
   #pending: Buffer = EMPTY;
-  #skipping = false;
+  /** The start of a line that is too long, while the rest of it is thrown away. */
+  #skipped: Buffer | undefined;
   /** Octets of a message that may be part of its end: a prefix of CRLF.CRLF. */
   #carry: Buffer = EMPTY;
   #atStart = false;
@@ -55,7 +61,9 @@ export class StrictStream extends SMTPStream {
   }
 
   /** A line that the connection's end cut off is not a command. */
-  override _flushData(): void {}
+  override _flushData(): void {
+    if (!this.isClosed) this.events.onEnd();
+  }
 
   #readLines(done: Done): void {
     let budget = COMMANDS_AT_ONCE;
@@ -94,7 +102,7 @@ export class StrictStream extends SMTPStream {
     const end = this.#pending.indexOf(LF);
     if (end < 0) {
       if (this.#pending.length <= MAX_LINE) return undefined;
-      this.#skipping = true;
+      this.#skipped ??= Buffer.from(this.#pending.subarray(0, START_KEPT));
       this.#pending = EMPTY;
       return undefined;
     }
@@ -104,9 +112,10 @@ export class StrictStream extends SMTPStream {
   }
 
   #dispatch(line: Buffer, next: () => void): void {
-    if (this.#skipping || line.length > MAX_LINE) {
-      this.#skipping = false;
-      return this.events.onLineTooLong(next);
+    if (this.#skipped || line.length > MAX_LINE) {
+      const start = this.#skipped ?? line.subarray(0, START_KEPT);
+      this.#skipped = undefined;
+      return this.events.onLineTooLong(start, next);
     }
     const text = line.subarray(0, -2);
     if (line.at(-2) !== CR || text.includes(CR) || text.includes(0)) {

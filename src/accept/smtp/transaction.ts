@@ -28,7 +28,11 @@ export interface TransactionSession {
   protocol(smtpUtf8: boolean): string;
   reply(code: number, enhanced: string, text: string): void;
   refuse(refusal: Refusal, facts?: Record<string, unknown>): void;
+  /** Whether it began with EHLO: only then may commands have parameters. */
+  readonly extended: boolean;
+  startTransaction(): void;
   startData(): void;
+  endTransaction(): void;
   endData(accepted: boolean): void;
 }
 
@@ -53,6 +57,7 @@ export class Transaction {
 
   reset(): void {
     this.#envelope = undefined;
+    this.session.endTransaction();
   }
 
   async mail(line: string): Promise<void> {
@@ -62,11 +67,12 @@ export class Transaction {
     if (this.#envelope) return session.refuse(refuse('nested-mail'));
     const limit = session.door.settings.maxMessagesPerConnection;
     if (this.#messages >= limit) return session.refuse(refuse('too-many-messages', { limit }));
-    const mail = readMail(line);
+    const mail = readMail(line, session.extended);
     const refusal = mail instanceof Refusal ? mail : await this.#admitMail(principal, mail);
     if (refusal || mail instanceof Refusal) return session.refuse(refusal!);
     this.#named = new Set();
     this.#envelope = envelopeOf(mail);
+    session.startTransaction();
     session.reply(250, '2.1.0', 'Ok');
   }
 
@@ -76,7 +82,7 @@ export class Transaction {
     if (principal instanceof Refusal) return session.refuse(principal);
     const envelope = this.#envelope;
     if (!envelope) return session.refuse(refuse('mail-first'));
-    const rcpt = readRcpt(line, envelope.smtpUtf8);
+    const rcpt = readRcpt(line, envelope.smtpUtf8, session.extended);
     if (rcpt instanceof Refusal) return session.refuse(rcpt);
     const { address, dsn } = rcpt;
     const refusal = session.door.policy.recipient(principal, address);
@@ -159,7 +165,7 @@ export class Transaction {
 
   #end(): void {
     this.#messages++;
-    this.#envelope = undefined;
+    this.reset();
     this.session._dataStream = false;
   }
 
