@@ -9,6 +9,7 @@ import type { Principal } from '../../authenticate/principal.js';
 import { isLoopback } from '../../base/address.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import { AuthExchange, type AuthStep } from './auth-exchange.js';
+import { commands, lineRefusal, verbOf, withoutTrailingBlanks, type CommandSession, type Handler } from './commands.js';
 import { Deadlines } from './deadlines.js';
 import type { SmtpDoor } from './door.js';
 import { isHelloName } from './hello-name.js';
@@ -16,16 +17,9 @@ import { replyText } from './reply-text.js';
 import { StrictStream } from './stream.js';
 import { Transaction, type TransactionSession } from './transaction.js';
 
-type Handler = (session: SmtpSession, line: string, args: string) => void | Promise<void>;
+const onAuthResponse: Handler = (session, line) => session.respondToChallenge(line);
 
-/** RFC 5321 4.5.3.1.4: octets of a command without its CRLF; those of MAIL and RCPT may carry parameters (4.1.1.11). */
-const MAX_COMMAND = 510;
-const MAX_COMMAND_WITH_PARAMETERS = 2048;
-/** A page in a browser can make it talk to any port (cross-protocol scripting). */
-const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/\d/i;
-const CONTROL = /[\u0000-\u001F\u007F]/;
-
-export class SmtpSession extends SMTPConnection implements TransactionSession {
+export class SmtpSession extends SMTPConnection implements TransactionSession, CommandSession {
   principal: Principal | undefined;
   /** What the client called itself, '' before EHLO. */
   helo = '';
@@ -41,7 +35,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
   /** The socket of a TLS handshake that STARTTLS began. */
   #handshake: Socket | undefined;
   readonly #deadlines: Deadlines;
-  readonly #transaction: Transaction;
+  readonly transaction: Transaction;
 
   constructor(
     server: SMTPServer,
@@ -50,7 +44,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     readonly door: SmtpDoor,
   ) {
     super(server, socket, options);
-    this.#transaction = new Transaction(this);
+    this.transaction = new Transaction(this);
     this.#deadlines = new Deadlines(door.settings);
   }
 
@@ -101,7 +95,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
 
   /** Ends the session when one of its bounds in time has passed. */
   checkDeadlines(now: number): void {
-    if (this._closing || this.#busy || this.#transaction.isCommitting) return;
+    if (this._closing || this.#busy || this.transaction.isCommitting) return;
     const refusal = this.#deadlines.passed(now, this._socket.bytesRead);
     if (!refusal) return;
     this.#end(refusal);
@@ -115,9 +109,9 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
 
   /** Ends the session as soon as no transaction is under way; or, `onlyIfIdle`, now or not at all. */
   drain(onlyIfIdle = false): void {
-    if (onlyIfIdle && (this.#transaction.isOpen || this.#auth)) return;
+    if (onlyIfIdle && (this.transaction.isOpen || this.#auth)) return;
     this.#draining = true;
-    if (!this.#transaction.isOpen && !this._closing) this.#end(refuse('shutting-down'));
+    if (!this.transaction.isOpen && !this._closing) this.#end(refuse('shutting-down'));
   }
 
   /** RFC 3848 and 6531: how the message came. */
@@ -177,7 +171,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
   override _onCommand(line: Buffer, next: () => void = () => {}): void {
     if (this._upgrading || this._closing) return next();
     if (!this._ready) return this.refuse(refuse('talked-too-soon'));
-    if (this.#draining && !this.#transaction.isOpen) return this.refuse(refuse('shutting-down'));
+    if (this.#draining && !this.transaction.isOpen) return this.refuse(refuse('shutting-down'));
     const done = (): void => {
       this.#busy = false;
       this._whenWritable(next);
@@ -192,11 +186,9 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
 
   /** What is wrong with a command before it is looked into. */
   #lineRefusal(line: string, verb: string, octets: number): Refusal | undefined {
+    const refusal = lineRefusal(line, verb, octets);
+    if (refusal) return refusal;
     const { maxCommands: limit } = this.door.settings;
-    if (HTTP_REQUEST.test(line)) return refuse('not-smtp');
-    if (!Object.hasOwn(commands, verb)) return refuse('unknown-command');
-    if (octets > maxOctets(verb)) return refuse('line-too-long');
-    if (CONTROL.test(line)) return refuse('control-in-command');
     // Recipients have a bound of their own, and whoever says goodbye may.
     if (verb !== 'RCPT' && verb !== 'QUIT' && ++this.#commands > limit) return refuse('too-many-commands', { limit });
     return undefined;
@@ -235,7 +227,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     }
     this.helo = name;
     this.extended = extended;
-    this.#transaction.reset();
+    this.transaction.reset();
     if (this.#draining) return this.refuse(refuse('shutting-down'));
     const { hostname } = this.door.settings;
     this.reply(250, '', extended ? [hostname, ...this.#extensions()] : hostname);
@@ -266,7 +258,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     // RFC 3207 4.2: what was said in the clear is forgotten.
     this.principal = undefined;
     this.helo = '';
-    this.#transaction.reset();
+    this.transaction.reset();
     this.#deadlines.startLogin(this.door.clock.now());
     this.upgrade(
       () => {},
@@ -288,7 +280,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
   #authRefusal(): Refusal | undefined {
     if (!this.helo) return refuse('hello-first');
     if (!this.#mayAuth()) return refuse('auth-needs-tls');
-    return this.principal || this.#transaction.isOpen ? refuse('auth-already') : undefined;
+    return this.principal || this.transaction.isOpen ? refuse('auth-already') : undefined;
   }
 
   respondToChallenge(line: string): Promise<void> {
@@ -320,7 +312,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
   }
 
   reset(): void {
-    this.#transaction.reset();
+    this.transaction.reset();
     if (this.#draining) return this.refuse(refuse('shutting-down'));
     this.reply(250, '2.0.0', 'Ok');
   }
@@ -335,50 +327,4 @@ export class SmtpSession extends SMTPConnection implements TransactionSession {
     this.reply(221, '2.0.0', 'Bye');
     this.close();
   }
-
-  get transaction(): Transaction {
-    return this.#transaction;
-  }
-}
-
-const onAuthResponse: Handler = (session, line) => session.respondToChallenge(line);
-
-/** A command that takes no argument. */
-const bare =
-  (syntax: string, handler: Handler): Handler =>
-  (session, line, args) =>
-    args ? session.refuse(refuse('bad-arguments', { syntax })) : handler(session, line, args);
-
-const commands: Record<string, Handler> = {
-  EHLO: (session, _line, args) => session.hello(args, true),
-  HELO: (session, _line, args) => session.hello(args, false),
-  STARTTLS: bare('STARTTLS', (session) => session.startTls()),
-  AUTH: (session, _line, args) => session.startAuth(args),
-  MAIL: (session, line) => session.transaction.mail(line),
-  RCPT: (session, line) => session.transaction.rcpt(line),
-  DATA: bare('DATA', (session) => session.transaction.data()),
-  RSET: bare('RSET', (session) => session.reset()),
-  NOOP: (session) => session.reply(250, '2.0.0', 'Ok'),
-  QUIT: bare('QUIT', (session) => session.quit()),
-  HELP: (session) => session.reply(214, '2.0.0', 'Postern: AUTH with user name apikey and the API key as password'),
-  VRFY: (session, _line, args) => session.verify(args),
-  EXPN: (session) => session.refuse(refuse('command-not-implemented')),
-};
-
-/** In capitals; of ASCII letters alone, as others have them for capitals too. */
-function verbOf(line: string): string {
-  const word = line.split(' ', 1)[0]!;
-  return /^[A-Za-z]{4,8}$/.test(word) ? word.toUpperCase() : '';
-}
-
-function maxOctets(verb: string): number {
-  if (verb === 'AUTH') return Infinity;
-  return verb === 'MAIL' || verb === 'RCPT' ? MAX_COMMAND_WITH_PARAMETERS : MAX_COMMAND;
-}
-
-/** RFC 5321 4.1.1: white space in front of the CRLF is tolerated. */
-function withoutTrailingBlanks(line: string): string {
-  let end = line.length;
-  while (line[end - 1] === ' ' || line[end - 1] === '\t') end--;
-  return line.slice(0, end);
 }
