@@ -11,6 +11,8 @@ import { Submitter } from './accept/submit.js';
 import { Allowances } from './admit/allowance.js';
 import { Policy } from './admit/policy.js';
 import { Authenticator } from './authenticate/authenticator.js';
+import { FailureCount } from './authenticate/failure-count.js';
+import { LoginGuard } from './authenticate/login-guard.js';
 import { HttpGate } from './authenticate/bearer.js';
 import { RequestRate } from './authenticate/request-rate.js';
 import { hostPort } from './base/address.js';
@@ -29,6 +31,7 @@ import { parseNextHop } from './deliver/next-hop.js';
 import { SmartHostRelay, type Relay } from './deliver/relay.js';
 import { DeliveryWorker } from './deliver/worker.js';
 import { KeyDirectory } from './keys/directory.js';
+import { hashKey } from './keys/pepper.js';
 import { addressMatches } from './keys/policy.js';
 import { KeyStore } from './keys/store.js';
 import { KeyUsage } from './keys/usage.js';
@@ -84,7 +87,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   const redis = connect('commands');
   await whenReady(redis, REDIS_START_MS);
 
-  const authenticator = await makeAuthenticator(config, runtime, connect, redis, log, lifecycle);
+  const authenticator = await makeAuthenticator(config, runtime, connect, redis, hooks, lifecycle);
   const spool = makeSpool(config, redis, connect, hooks);
   const desk = new RedisDesk(redis, config.spool);
   const doors = makeDoors(config, redis, authenticator, spool, hooks);
@@ -160,7 +163,7 @@ async function makeAuthenticator(
   runtime: Runtime,
   connect: Connect,
   redis: RedisClient,
-  log: Log,
+  { log, metrics }: WorkerHooks,
   lifecycle: Lifecycle,
 ): Promise<Authenticator> {
   const store = new KeyStore(redis);
@@ -170,7 +173,14 @@ async function makeAuthenticator(
   directory.start();
   lifecycle.defer('the key directory', () => directory.stop());
   const secrets = { prefix: config.keys.prefix, pepper: runtime.pepper };
-  return new Authenticator(new KeyVerifier(directory, secrets, systemClock), new KeyUsage(store, systemClock));
+  const guard = new LoginGuard({
+    count: new FailureCount(redis, config.auth),
+    settings: config.auth,
+    fingerprint: (presented) => hashKey(runtime.pepper, presented).slice(0, 16),
+    ...{ clock: systemClock, log, metrics },
+  });
+  lifecycle.defer('the login guard', () => guard.stop());
+  return new Authenticator(new KeyVerifier(directory, secrets, systemClock), new KeyUsage(store, systemClock), guard);
 }
 
 function makeGate(

@@ -104,6 +104,13 @@ export const schema = z.strictObject({
     transactionTimeoutSeconds: integer(1, 86_400),
     dataTimeoutSeconds: integer(1, 86_400),
   }),
+  auth: z.strictObject({
+    maxFailuresPerAddress: integer(0, 1_000_000),
+    maxFailuresPerNetwork: integer(0, 1_000_000),
+    windowSeconds: integer(1, 86_400),
+    blockSeconds: integer(1, 86_400),
+    maxDelaySeconds: integer(0, 30),
+  }),
   http: z.strictObject({
     port,
     trustedProxies: optional(networks).transform((list) => (list?.length ? list : null)),

@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { Command } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import { configCommand } from '../src/cli/config.js';
+import { guardCommand } from '../src/cli/guard.js';
 import { keysCommand } from '../src/cli/keys.js';
 import { messagesCommand } from '../src/cli/messages.js';
 import { sendCommand } from '../src/cli/send.js';
@@ -119,7 +120,7 @@ describe('command lines in the documents', () => {
   function program(): Command {
     const made = new Command('postern').option('--config <file>').exitOverride();
     made.configureOutput({ writeOut: () => {}, writeErr: () => {} });
-    for (const add of [serveCommand, keysCommand, messagesCommand, sendCommand, configCommand]) add(made);
+    for (const add of [serveCommand, keysCommand, guardCommand, messagesCommand, sendCommand, configCommand]) add(made);
     const disarm = (command: Command): void => {
       if (command.commands.length === 0) command.action(() => {});
       command.commands.forEach(disarm);

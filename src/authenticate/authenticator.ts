@@ -5,6 +5,7 @@ import type { KeyVerifier, Verdict } from '../keys/verify.js';
 import type { KeyUsage } from '../keys/usage.js';
 import type { Refusal } from '../message/refusal.js';
 import { refuse } from '../message/refusal.js';
+import type { LoginGuard } from './login-guard.js';
 import type { Principal } from './principal.js';
 import type { Credentials } from './sasl.js';
 
@@ -12,7 +13,11 @@ import type { Credentials } from './sasl.js';
 const USERNAME = 'apikey';
 const SEND = 'mail.send';
 
-export type VerdictKind = Verdict['kind'] | 'bad-username' | 'no-scope';
+/** `held-back`: not looked at, because too many keys of a blocked address would have to be looked up. */
+export type VerdictKind = Verdict['kind'] | 'bad-username' | 'no-scope' | 'held-back';
+
+/** What somebody says who tries keys. A good key that lacks a scope, and a store that is away, are no guesses. */
+const GUESSES = new Set<VerdictKind>(['malformed', 'bad-username', 'unknown', 'revoked', 'expired', 'denied-ip']);
 
 export interface Denial {
   refusal: Refusal;
@@ -28,19 +33,38 @@ export class Authenticator {
   constructor(
     private readonly verifier: KeyVerifier,
     private readonly usage: KeyUsage,
+    private readonly guard: Pick<LoginGuard, 'mayLookUp' | 'failed'>,
   ) {}
 
   /** A login that wants to send mail. @param address the client's. */
-  async logIn(credentials: Credentials, address: string): Promise<Login> {
-    if (credentials.username !== USERNAME) return { refusal: refuse('bad-credentials'), verdict: 'bad-username' };
-    return this.authorize(credentials.password, address, SEND);
+  async logIn({ username, password }: Credentials, address: string): Promise<Login> {
+    if (username === USERNAME) return this.authorize(password, address, SEND);
+    const denial: Denial = { refusal: refuse('bad-credentials'), verdict: 'bad-username' };
+    return this.#guarded(denial, address, `${username}\0${password}`);
   }
 
   /** A key that was presented for something that needs `scope` (over HTTP, or AUTH for mail.send), or just a key. */
   async authorize(key: string, address: string, scope: string | undefined): Promise<Login> {
+    if (this.verifier.needsStore(key) && !this.guard.mayLookUp(address)) {
+      return { refusal: refuse('auth-unavailable'), verdict: 'held-back' };
+    }
     const login = judge(await this.verifier.verify(key, address), scope);
-    if ('principal' in login) this.usage.note(login.principal.keyId, address);
+    if ('refusal' in login) return this.#guarded(login, address, key);
+    this.usage.note(login.principal.keyId, address);
     return login;
+  }
+
+  /** A login that cannot even be read counts as one that failed. @returns what the client is told. */
+  async malformed(refusal: Refusal, address: string): Promise<Denial> {
+    const denial: Denial = { refusal, verdict: 'malformed' };
+    return refusal.reason === 'auth-cancelled' ? denial : this.#guarded(denial, address, refusal.reason);
+  }
+
+  /** Counts what may be a guess; whoever guesses too much waits for the refusal, and then reads another one. */
+  async #guarded(denial: Denial, address: string, presented: string): Promise<Denial> {
+    if (!GUESSES.has(denial.verdict)) return denial;
+    const refusal = await this.guard.failed(address, presented);
+    return refusal ? { ...denial, refusal } : denial;
   }
 
   /** A message was sent with the key: for its `last used`. */

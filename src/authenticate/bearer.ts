@@ -4,12 +4,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody, HttpFault, mailErrorBody } from '../base/http-error.js';
 import type { HttpServer } from '../base/http-server.js';
+import { refuse } from '../message/refusal.js';
 import type { Authenticator, Denial, VerdictKind } from './authenticator.js';
 import type { Principal } from './principal.js';
 import type { RateView, RequestRate } from './request-rate.js';
 
 export interface HttpGateParts {
-  authenticator: Pick<Authenticator, 'authorize'>;
+  authenticator: Pick<Authenticator, 'authorize' | 'malformed'>;
   requests: RequestRate;
   /** The room that the key's own restriction leaves, for keys that have one. */
   messageRate: (principal: Principal) => Promise<RateView | undefined>;
@@ -22,6 +23,7 @@ type Wording = 'management' | 'mail';
 const UNAUTHORIZED = { 'www-authenticate': 'Bearer realm="postern"' };
 const FORBIDDEN = new HttpFault(403, errorBody('access forbidden'));
 const TOO_MANY = new HttpFault(429, errorBody('too many requests'));
+const BLOCKED = 'too-many-failed-logins';
 const UNAVAILABLE = new HttpFault(503, errorBody('service unavailable'));
 
 export class HttpGate {
@@ -62,7 +64,14 @@ export class HttpGate {
     reply: FastifyReply,
     wording: Wording,
   ): Promise<void> {
-    if (key === undefined) this.#refuse('malformed', request, reply, missingKey(wording));
+    if (key === undefined) {
+      // Nothing at all is no guess: a browser that looks around.
+      const denial =
+        request.headers.authorization !== undefined &&
+        (await this.parts.authenticator.malformed(refuse('bad-credentials'), request.ip));
+      const answer = denial && denial.refusal.reason === BLOCKED ? answerTo(denial, wording) : missingKey(wording);
+      this.#refuse('malformed', request, reply, answer);
+    }
     const login = await this.parts.authenticator.authorize(key, request.ip, scope);
     if ('refusal' in login) this.#refuse(login.verdict, request, reply, answerTo(login, wording), login.keyId);
     const { principal } = login;
@@ -127,8 +136,12 @@ function tlsFault(wording: Wording): HttpFault {
   return new HttpFault(403, wording === 'mail' ? mailErrorBody(text) : errorBody(text));
 }
 
-function answerTo({ verdict }: Denial, wording: Wording): HttpFault {
-  if (verdict === 'unavailable') return UNAVAILABLE;
+function answerTo({ verdict, refusal }: Denial, wording: Wording): HttpFault {
+  if (refusal.reason === BLOCKED) {
+    const body = wording === 'mail' ? mailErrorBody(refusal.text) : errorBody(refusal.text);
+    return new HttpFault(429, body, { 'retry-after': String(refusal.details.seconds) });
+  }
+  if (verdict === 'unavailable' || verdict === 'held-back') return UNAVAILABLE;
   if (verdict === 'denied-ip') return FORBIDDEN;
   if (verdict === 'no-scope') {
     return wording === 'mail' ? unauthorized(wording, 'Authenticated user is not authorized to send mail') : FORBIDDEN;

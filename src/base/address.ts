@@ -1,5 +1,6 @@
 // What the address of a client says about where it is.
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
@@ -15,4 +16,24 @@ export function isLoopback(address: string): boolean {
 /** `host:port`, with brackets around IPv6. */
 export function hostPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** What counts as one client, and the wider network that it is in, as text: a.b.c.d and /24, or IPv6 /64 and /48. */
+export interface ClientNetworks {
+  address: string;
+  network: string;
+}
+
+/** @param text a client's address, or a network as this function gave it; what is neither counts as one client. */
+export function clientNetworks(text: string): ClientNetworks {
+  const bare = text.replace(/[/%].*$/s, '');
+  if (!ipaddr.isValid(bare)) return { address: 'unknown', network: 'unknown' };
+  const ip = ipaddr.process(bare);
+  const network = (bits: number): string => {
+    const octets = ip.toByteArray().map((octet, at) => octet & (0xff << Math.max(0, 8 - Math.max(0, bits - 8 * at))));
+    return `${ipaddr.fromByteArray(octets).toString()}/${bits}`;
+  };
+  return ip.kind() === 'ipv4'
+    ? { address: ip.toString(), network: network(24) }
+    : { address: network(64), network: network(48) };
 }

@@ -5,6 +5,7 @@ import { OperatorError } from '../base/fault.js';
 import { maskKeys } from '../base/mask.js';
 import { StoreUnavailable } from '../base/redis.js';
 import { configCommand } from './config.js';
+import { guardCommand } from './guard.js';
 import { keysCommand } from './keys.js';
 import { messagesCommand } from './messages.js';
 import { sendCommand } from './send.js';
@@ -25,6 +26,7 @@ function makeProgram(): Command {
   serveCommand(program);
   keysCommand(program);
   messagesCommand(program);
+  guardCommand(program);
   sendCommand(program);
   configCommand(program);
   return program;

@@ -31,6 +31,12 @@ export class KeyVerifier {
     return this.#matches(found, parts.text) ? this.#judge(found, address) : { kind: 'unknown' };
   }
 
+  /** Whether to judge `text` means to ask Redis: it has the shape of a key, and memory does not know it. */
+  needsStore(text: string): boolean {
+    const parts = parseKey(this.settings.prefix, text);
+    return parts !== undefined && !this.directory.cached(parts.id);
+  }
+
   /**
    * Judges a key that was verified before. No I/O while nothing has changed: then the answer is not a promise.
    * @param id the key's id, from the session.

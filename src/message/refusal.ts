@@ -39,6 +39,12 @@ export const refusals = {
   'auth-line-too-long': row(500, '5.5.6', 'Authentication exchange line is too long', 400),
   'auth-cancelled': row(501, '5.7.0', 'Authentication cancelled', 400),
   'too-many-auth-failures': row(421, '4.7.0', 'Too many failed authentication attempts', 429),
+  'too-many-failed-logins': row(
+    421,
+    '4.7.0',
+    'Too many failed logins from your network, try again in {seconds} seconds',
+    429,
+  ),
   'key-revoked': row(421, '4.7.0', 'The key of this session is no longer valid', 401),
 
   'sender-not-allowed': row(550, '5.7.1', BAD_SENDER, 403),

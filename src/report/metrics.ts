@@ -6,6 +6,10 @@ export class MailMetrics {
 
   readonly connections = this.#gauge('postern_smtp_connections', 'Open SMTP connections');
   readonly logins = this.#counter('postern_logins_total', 'AUTH and Bearer attempts by verdict', ['verdict']);
+  readonly loginBlocks = this.#counter('postern_login_blocks_total', 'Times that failed logins blocked a client', [
+    'scope',
+  ]);
+  readonly delayedLogins = this.#gauge('postern_delayed_logins', 'Failed logins that wait for their refusal');
   readonly accepted = this.#counter('postern_messages_accepted_total', 'Messages answered with 250 or 202', []);
   readonly refused = this.#counter('postern_refusals_total', 'Refusals by reason', ['reason']);
   readonly recipients = this.#counter('postern_recipients_total', 'Recipients by what an attempt came to', ['outcome']);

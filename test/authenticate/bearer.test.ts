@@ -12,6 +12,7 @@ import { mint, type MintRequest } from '../../src/keys/mint.js';
 import { KeyStore } from '../../src/keys/store.js';
 import { KeyUsage } from '../../src/keys/usage.js';
 import { KeyVerifier } from '../../src/keys/verify.js';
+import { refuse, type Refusal } from '../../src/message/refusal.js';
 import { ask } from '../support/http.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
@@ -19,6 +20,8 @@ import { startRedis, type TestRedis } from '../support/redis.js';
 const SECRETS = { prefix: 'SG', pepper: 'p'.repeat(32), maxKeys: 1000 };
 const MAX_PER_MINUTE = 40;
 const verdicts: string[] = [];
+/** The word of the guard about failed logins. */
+let guardSays: Refusal | undefined;
 let redis: TestRedis;
 let commands: RedisClient;
 let channel: RedisClient;
@@ -42,6 +45,7 @@ beforeAll(async () => {
   const authenticator = new Authenticator(
     new KeyVerifier(directory, SECRETS, systemClock),
     new KeyUsage(store, systemClock),
+    { mayLookUp: () => true, failed: () => Promise.resolve(guardSays) },
   );
   server = await makeHttpServer({ trustedProxies: ['127.0.0.1'] }, log);
   const gate = new HttpGate({
@@ -252,4 +256,17 @@ it('counts every attempt by its verdict', () => {
       ],
     ]),
   );
+});
+
+it('a client that is blocked reads 429 and when to come again, in the words of the route', async () => {
+  guardSays = refuse('too-many-failed-logins', { seconds: 42 });
+  const [any, mail] = [await call('any', 'Bearer nothing'), await call('mail', 'Bearer nothing')];
+  guardSays = undefined;
+
+  expect(any.status).toBe(429);
+  expect(any.headers['retry-after']).toBe('42');
+  expect(mail.status).toBe(429);
+  expect(mail.json).toMatchObject({
+    errors: [{ help: null, message: expect.stringContaining('42 seconds') as string }],
+  });
 });

@@ -60,6 +60,7 @@ describe('after all that clients and users do', () => {
         POSTERN_WORKERS: '2',
         POSTERN_SMTP_MAX_ERRORS: '1000',
         POSTERN_SMTP_MAX_AUTH_FAILURES: '1000',
+        POSTERN_AUTH_MAX_FAILURES_PER_ADDRESS: '0',
       },
     });
     secrets['first key'] = server.key();

@@ -290,8 +290,11 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
   async #authStep(exchange: AuthExchange, step: AuthStep): Promise<void> {
     this.#auth = 'challenge' in step ? exchange : undefined;
     if ('challenge' in step) return this.reply(334, '', step.challenge);
-    if ('refusal' in step) return this.#authFailed(step.refusal, 'malformed');
-    const login = await this.door.authenticator.logIn(step.credentials, this.remoteAddress);
+    const { authenticator } = this.door;
+    const login = await ('refusal' in step
+      ? authenticator.malformed(step.refusal, this.remoteAddress)
+      : authenticator.logIn(step.credentials, this.remoteAddress));
+    if (this._closed) return;
     if ('refusal' in login) return this.#authFailed(login.refusal, login.verdict, login.keyId);
     const refusal = this.door.policy.connection(login.principal, this.secure);
     if (refusal) return this.#authFailed(refusal, 'tls-required', login.principal.keyId);
@@ -304,7 +307,9 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
 
   #authFailed(refusal: Refusal, verdict: string, keyId?: string): void {
     this.door.metrics.logins.inc({ verdict });
-    this.door.log.warn({ client: this.remoteAddress, helo: this.helo, verdict, key: keyId }, 'login refused');
+    // The guard has said that the address is blocked: no line for each of its attempts.
+    const level = refusal.reason === 'too-many-failed-logins' || verdict === 'held-back' ? 'debug' : 'warn';
+    this.door.log[level]({ client: this.remoteAddress, helo: this.helo, verdict, key: keyId }, 'login refused');
     if (refusal.isPermanent && ++this.#authFailures >= this.door.settings.maxAuthFailures) {
       return this.refuse(refuse('too-many-auth-failures'));
     }
