@@ -4,7 +4,10 @@ import { envName, maskedSettings } from '../config.js';
 import { answer, configOf } from './context.js';
 
 export function configCommand(program: Command): void {
-  const config = program.command('config').description('the configuration');
+  const config = program
+    .command('config')
+    .description('the configuration')
+    .addHelpText('after', '\nExample:\n  postern config print');
   config
     .command('check')
     .description('say whether the configuration is usable, with every problem in it')

@@ -10,14 +10,17 @@ import type { KeyStore } from '../keys/store.js';
 import { answer, configOf } from './context.js';
 import { keyAsJson, restrictionsText, scopesText, stateText } from './key-view.js';
 import { verifyCommand } from './keys-verify.js';
-import { time } from './output.js';
+import { day, time } from './output.js';
 import { addRestrictionOptions, collect, restrictionsOf, type RestrictionOptions } from './restriction-options.js';
 import { openPepper, withStore } from './store-session.js';
 
 type ScopeOptions = { name?: string; scope?: string[] };
 
 export function keysCommand(program: Command): void {
-  const keys = program.command('keys').description('API keys');
+  const keys = program
+    .command('keys')
+    .description('API keys')
+    .addHelpText('after', '\nExample:\n  postern keys create --name billing');
   createCommand(keys);
   listCommand(keys);
   showCommand(keys);
@@ -73,6 +76,7 @@ function listCommand(keys: Command): void {
         out.table(
           ['id', 'state', 'created', 'last used', 'scopes', 'name'],
           records.map((record) => listRow(record, now)),
+          2,
         );
       });
     });
@@ -81,7 +85,7 @@ function listCommand(keys: Command): void {
 function listRow(record: KeyRecord, now: number): string[] {
   const scopes = scopesText(record);
   const short = scopes.length > 30 ? `${record.scopes.length} scopes` : scopes;
-  return [record.id, stateText(record, now), time(record.createdAt), time(record.lastUsedAt), short, record.name];
+  return [record.id, stateText(record, now), day(record.createdAt), time(record.lastUsedAt), short, record.name];
 }
 
 function showCommand(keys: Command): void {

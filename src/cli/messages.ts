@@ -23,7 +23,10 @@ import { usable } from './restriction-options.js';
 import { withStore } from './store-session.js';
 
 export function messagesCommand(program: Command): void {
-  const messages = program.command('messages').description('the queue and the recent past');
+  const messages = program
+    .command('messages')
+    .description('the queue and the recent past')
+    .addHelpText('after', '\nExample:\n  postern messages list --status deferred');
   listCommand(messages);
   showCommand(messages);
   retryCommand(messages);
@@ -47,7 +50,7 @@ function listCommand(messages: Command): void {
       const { messages: found } = await withDesk(self, (desk) => findMessages(desk, options));
       answer(self, { result: found.map(describeMessage) }, (out) => {
         if (found.length === 0) return out.note('no messages');
-        out.table(['id', 'accepted', 'status', 'from', 'to', 'last words'], found.map(listRow));
+        out.table(['id', 'accepted', 'status', 'from', 'to', 'last words'], found.map(listRow), 3);
       });
     });
 }

@@ -6,20 +6,20 @@ export interface Output {
   json(value: unknown): void;
   /** The answer, for people. */
   line(text?: string): void;
-  /** A table that fits the terminal: the last column gives way. */
-  table(head: string[], rows: string[][]): void;
+  /** A table that fits the terminal: the last `flexible` columns, one if not said, give way. */
+  table(head: string[], rows: string[][], flexible?: number): void;
   /** Remarks and warnings. */
   note(text: string): void;
 }
 
-const MIN_LAST_COLUMN = 10;
+const MIN_COLUMN = 7;
 
 export const standardOutput: Output = {
   json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
   line: (text = '') => void process.stdout.write(`${text}\n`),
-  table: (head, rows) => {
+  table: (head, rows, flexible) => {
     const width = process.stdout.isTTY ? process.stdout.columns || 80 : Infinity;
-    process.stdout.write(renderTable(head, rows, width));
+    process.stdout.write(renderTable(head, rows, width, flexible));
   },
   note: (text) => void process.stderr.write(`${text}\n`),
 };
@@ -29,21 +29,48 @@ export function colour(kind: 'red' | 'green' | 'yellow' | 'dim', text: string): 
   return process.stdout.isTTY ? styleText(kind, text) : text;
 }
 
-/** Columns padded to their widest cell, lines cut to `width`. */
-export function renderTable(head: string[], rows: string[][], width: number): string {
-  const cells = [head.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(printable))];
-  const widths = head.map((_name, at) => Math.max(...cells.map((row) => lengthOf(row[at] ?? ''))));
-  const fixed = widths.slice(0, -1).reduce((sum, each) => sum + each + 2, 0);
-  const last = Math.max(MIN_LAST_COLUMN, width - fixed);
-  return cells.map((row) => `${renderRow(row, widths, last)}\n`).join('');
+/**
+ * Columns padded to their widest cell. Where lines would be longer than `width`, the last `flexible` columns give way,
+ * the widest first; where that is not enough, every cell gets a line of its own.
+ */
+export function renderTable(head: string[], rows: string[][], width: number, flexible = 1): string {
+  const names = head.map((name) => name.toUpperCase());
+  const cells = rows.map((row) => row.map(printable));
+  const widths = squeezed(widestOf([names, ...cells]), width, flexible);
+  if (!widths) return cells.map((row) => renderBlock(names, row, width)).join('\n');
+  return [names, ...cells].map((row) => `${renderRow(row, widths)}\n`).join('');
 }
 
-function renderRow(row: string[], widths: number[], last: number): string {
-  const end = row.length - 1;
-  const columns = row.map((cell, at) =>
-    at === end ? cut(cell, last) : cell + ' '.repeat(widths[at]! - lengthOf(cell)),
-  );
+function widestOf(cells: string[][]): number[] {
+  return cells[0]!.map((_name, at) => Math.max(...cells.map((row) => lengthOf(row[at] ?? ''))));
+}
+
+/** @returns undefined when the columns do not fit. */
+function squeezed(widths: number[], width: number, flexible: number): number[] | undefined {
+  const fitting = [...widths];
+  const between = 2 * (widths.length - 1);
+  for (let over = sum(widths) + between - width; over > 0; over--) {
+    const widest = Math.max(...fitting.slice(-flexible));
+    if (widest <= MIN_COLUMN) return undefined;
+    fitting[fitting.lastIndexOf(widest)]!--;
+  }
+  return fitting;
+}
+
+const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
+
+function renderRow(row: string[], widths: number[]): string {
+  const columns = row.map((cell, at) => {
+    const fitting = cut(cell, widths[at]!);
+    return fitting + ' '.repeat(widths[at]! - lengthOf(fitting));
+  });
   return columns.join('  ').trimEnd();
+}
+
+function renderBlock(names: string[], row: string[], width: number): string {
+  const label = Math.max(...names.map(lengthOf)) + 2;
+  const lines = row.map((cell, at) => names[at]!.padEnd(label) + cut(cell, Math.max(MIN_COLUMN, width - label)));
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
 const lengthOf = (text: string): number => stripVTControlCharacters(text).length;
@@ -54,6 +81,9 @@ export function printable(text: string): string {
 }
 
 const cut = (text: string, width: number): string => (lengthOf(text) > width ? `${text.slice(0, width - 1)}…` : text);
+
+/** `2026-11-23` in UTC, or a dash for never. */
+export const day = (ms: number): string => time(ms).slice(0, 10);
 
 /** `2026-11-23 12:04:05` in UTC, or a dash for never. */
 export function time(ms: number): string {

@@ -5,7 +5,7 @@ import type { Lease } from '../spool/spool.js';
 
 export class CaptureRelay implements Relay {
   attempt(_lease: Lease, indexes: number[]): Promise<Outcome[]> {
-    const captured: Outcome = { kind: 'captured', reply: 'captured: no relay.url is set', hop: '' };
+    const captured: Outcome = { kind: 'captured', reply: 'no relay.url is set', hop: '' };
     return Promise.resolve(indexes.map(() => captured));
   }
 }

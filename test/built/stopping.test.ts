@@ -124,3 +124,12 @@ describe('SIGHUP', () => {
     await dialogue.close();
   });
 });
+
+describe('npm start', () => {
+  it('is told to stop like the server itself, and ends with it', async () => {
+    const server = await startPostern({ throughNpm: true });
+
+    expect(await server.stop('SIGTERM')).toBe(0);
+    expect(server.processes()).toEqual([]);
+  });
+});

@@ -12,6 +12,27 @@ test('columns are as wide as their widest cell, and the last one gives way to th
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(30);
 });
 
+test('several columns give way, the widest first, and none to nothing', () => {
+  const row = ['x'.repeat(22), 'sender@example.com', 'a-longer-recipient@example.com', 'w'.repeat(90)];
+  const line = renderTable(['id', 'from', 'to', 'words'], [row], 60, 3).split('\n')[1]!;
+  expect(line).toHaveLength(60);
+  expect(line.split('  ').map((cell) => cell.length)).toEqual([22, 11, 11, 10]);
+});
+
+test('a table that cannot fit becomes lines of name and value', () => {
+  const rows = [
+    ['x'.repeat(22), 'delivered', 'y'.repeat(90)],
+    ['z'.repeat(22), 'failed', 'short'],
+  ];
+  const text = renderTable(['id', 'status', 'words'], rows, 40);
+  expect(text).toBe(
+    [
+      `ID      ${'x'.repeat(22)}\nSTATUS  delivered\nWORDS   ${'y'.repeat(31)}…\n`,
+      `ID      ${'z'.repeat(22)}\nSTATUS  failed\nWORDS   short\n`,
+    ].join('\n'),
+  );
+});
+
 test('colours count for nothing in the width', () => {
   const [, first, second] = renderTable(
     ['a', 'b'],

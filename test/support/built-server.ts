@@ -4,7 +4,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Socket } from 'node:net';
 import { environment, postern, POSTERN, type CommandOptions, type CommandResult } from './built-command.js';
 import { processesOf, type ProcessFacts } from './built-processes.js';
@@ -15,6 +15,8 @@ export interface PosternOptions {
   env?: Record<string, string>;
   /** After `serve`. */
   args?: string[];
+  /** `npm start` in place of `bin/postern serve`. */
+  throughNpm?: boolean;
   /** A folder of an earlier server, to start on what it left. */
   dataDir?: string;
 }
@@ -80,8 +82,15 @@ function launchPostern(options: PosternOptions = {}): Postern {
   const dataDir = options.dataDir ?? join(cwd, 'data');
   const free = { POSTERN_SMTP_PORT: '0', POSTERN_SMTP_SECURE_PORT: '0', POSTERN_HTTP_PORT: '0', POSTERN_WORKERS: '1' };
   const env = { ...free, ...options.env, POSTERN_DATA_DIR: dataDir };
-  const child = spawn(POSTERN, ['serve', ...(options.args ?? [])], {
-    ...{ cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+  const { throughNpm = false, args = [] } = options;
+  const [program, ...words] = throughNpm ? ['npm', 'start', '--'] : [POSTERN, 'serve'];
+  const child = spawn(program, [...words, ...args], {
+    ...{
+      cwd: throughNpm ? dirname(dirname(POSTERN)) : cwd,
+      env: environment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    },
   });
   const pid = child.pid ?? -1;
   const output = { stdout: '', stderr: '' };
