@@ -7,7 +7,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { jsonSchemaTransform, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { readBodies } from './http-body.js';
-import { errorBody, HttpFault, statusText, type FieldError } from './http-error.js';
+import { errorBody, HttpFault, mailErrorBody, statusText, type FieldError } from './http-error.js';
 import { listenFault } from './listen-fault.js';
 import type { Log } from './log.js';
 import { StoreUnavailable } from './redis.js';
@@ -34,6 +34,8 @@ export class SchemaFault extends Error {
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const MAX_BODY_BYTES = 1_048_576;
+/** The one path whose errors have a shape of their own, also where no route answers. */
+const MAIL_SEND = '/v3/mail/send';
 
 /** A server without routes. Routes are added before `openHttp`. */
 export async function makeHttpServer(settings: HttpSettings, log: Log) {
@@ -134,9 +136,8 @@ function answerOtherMethods(server: FastifyInstance): void {
     const allowed = METHODS.filter((method) => known.methods.has(method));
     void reply.header('allow', allowed.join(', '));
     if (request.method === 'OPTIONS') return reply.code(204).send();
-    return reply
-      .code(405)
-      .send(errorBody(`${allowed.filter((method) => method !== 'HEAD').join(', ')} method allowed only`));
+    const message = `${allowed.filter((method) => method !== 'HEAD').join(', ')} method allowed only`;
+    return reply.code(405).send(path === MAIL_SEND ? mailErrorBody(message) : errorBody(message));
   });
 }
 

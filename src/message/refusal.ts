@@ -51,7 +51,7 @@ export const refusals = {
   'recipient-not-allowed': row(550, '5.7.1', 'This key may not send to {address}', 403),
   'tls-required': row(530, '5.7.0', 'This key requires TLS: issue STARTTLS first', 403),
   'rate-limited': row(450, '4.7.1', 'Rate limit of this key exceeded, try again in {seconds} seconds', 429),
-  'quota-exhausted': row(451, '4.7.1', 'Quota of this key exhausted, try again in {seconds} seconds', 429),
+  'quota-exhausted': row(451, '4.7.1', 'Quota of this key exhausted, try again in {seconds} seconds', 401),
 
   'bad-sender-syntax': row(501, '5.1.7', 'Bad sender address syntax', 400),
   'bad-sender-domain': row(501, '5.1.7', 'Bad sender address: a fully qualified domain name is required', 400),

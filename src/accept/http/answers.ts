@@ -38,19 +38,30 @@ const API_WORDS: Partial<Record<Reason, string>> = {
   'bad-key': GRANT,
   'key-revoked': GRANT,
   'no-send-scope': 'Authenticated user is not authorized to send mail',
+  'quota-exhausted': 'Maximum credits exceeded',
   'rate-limited': 'too many requests',
   'too-big': 'content too large',
   'internal-error': 'internal server error',
 };
 
+/** SendGrid's words, whole; what they stand for here is told in a second fault. */
+const SENDER =
+  'The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved. ' +
+  'Visit https://sendgrid.com/docs/for-developers/sending-email/sender-identity/ to see the Sender Identity requirements';
+
 const RETRY_SECONDS = 10;
 
 export function faultOfRefusal(refusal: Refusal): RequestFault {
   const { reason, row, details } = refusal;
-  const field = reason === 'sender-not-allowed' ? 'from' : null;
-  const seconds = row.http === 429 ? Number(details.seconds ?? 1) : row.http === 503 ? RETRY_SECONDS : 0;
+  const seconds = Number(details.seconds ?? { 429: 1, 503: RETRY_SECONDS }[row.http] ?? 0);
   const headers: Record<string, string> = seconds ? { 'retry-after': String(seconds) } : {};
-  return new RequestFault(row.http, [{ ...wholeFault(API_WORDS[reason] ?? refusal.text), field }], headers, refusal);
+  return new RequestFault(row.http, faultsOf(refusal), headers, refusal);
+}
+
+function faultsOf({ reason, text, details }: Refusal): Fault[] {
+  if (reason !== 'sender-not-allowed') return [wholeFault(API_WORDS[reason] ?? text)];
+  const own = `This key may not send as ${details.address}`;
+  return [SENDER, own].map((message) => ({ ...wholeFault(message), field: 'from' }));
 }
 
 export const badRequest = (message = 'Bad Request'): RequestFault => new RequestFault(400, [wholeFault(message)]);

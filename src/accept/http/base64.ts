@@ -6,13 +6,19 @@ const PIECE = 262_144;
 const INNER = /^[A-Za-z0-9+/\s]*$/;
 const LAST = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/;
 
+/** Also that it holds octets, and all of the last one. */
 export async function isBase64(text: string): Promise<boolean> {
   // Padding is in the last piece, with whatever blanks are around it.
   const last = Math.max(0, text.length - 64);
-  if (!LAST.test(text.slice(last))) return false;
+  const end = text.slice(last).replace(/\s+/g, '');
+  if (!LAST.test(end)) return false;
+  const padding = end.length - end.replace(/=/g, '').length;
+  let digits = end.length - padding;
   for (let at = 0; at < last; at += PIECE) {
-    if (!INNER.test(text.slice(at, Math.min(at + PIECE, last)))) return false;
+    const piece = text.slice(at, Math.min(at + PIECE, last));
+    if (!INNER.test(piece)) return false;
+    digits += piece.replace(/\s+/g, '').length;
     if (at > 0) await setImmediate();
   }
-  return true;
+  return digits > 0 && digits % 4 !== 1 && (padding === 0 || (digits + padding) % 4 === 0);
 }

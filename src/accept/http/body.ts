@@ -1,5 +1,6 @@
 // The body of a request on its way in: bounded, and accounted for in the same budget as messages that come by SMTP, so
 // that all requests together cannot take more memory than the operator gave.
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { Octets } from '../../base/octets.js';
 import { refuse } from '../../message/refusal.js';
@@ -13,6 +14,7 @@ const COPIES = 2;
 export class BodyBudget {
   #held = 0;
   #octets = 0;
+  readonly #hash = createHash('sha256');
 
   constructor(
     private readonly budget: Budget,
@@ -24,9 +26,15 @@ export class BodyBudget {
     this.#mayBe(Number(contentLength ?? 0));
   }
 
+  /** Of all octets that came; asked for once, at the end. */
+  fingerprint(): string {
+    return this.#hash.digest('base64url');
+  }
+
   /** Accounts for octets that came. @throws RequestFault */
-  add(octets: number): void {
-    this.#octets += octets;
+  add(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#octets += chunk.length;
     this.#mayBe(this.#octets);
     const held = this.#octets * COPIES;
     if (!this.budget.move(this.#held, held)) throw faultOfRefusal(refuse('storage-full'));
@@ -51,7 +59,7 @@ export async function* bounded(body: unknown, budget: BodyBudget): AsyncGenerato
   // Without a body there is nothing to read.
   if (body === undefined || body === null) throw badRequest();
   for await (const chunk of (body as Readable).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    budget.add(chunk.length);
+    budget.add(chunk);
     yield chunk;
   }
 }

@@ -10,12 +10,15 @@ export interface Fault {
 
 type Path = readonly PropertyKey[];
 
-const HELP = 'http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html#message';
+const HELP = 'http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html#';
+/** Where the anchor is not `message` and the path. */
+const ANCHORS: Readonly<Record<string, string>> = { personalizations: '-Personalizations-Errors' };
 
 /** @param path names and indexes from the top of the request. @param anchor of the help, where it is not the path. */
 export function fault(message: string, path: Path, anchor?: string): Fault {
-  const names = path.filter((name) => typeof name === 'string');
-  return { message, field: path.map(String).join('.'), help: `${HELP}${anchor ?? `.${names.join('.')}`}` };
+  const names = path.filter((name) => typeof name === 'string').join('.');
+  const field = path.map(String).join('.');
+  return { message, field, help: HELP + (ANCHORS[field] ?? `message${anchor ?? `.${names}`}`) };
 }
 
 /** A fault of the request as a whole. */

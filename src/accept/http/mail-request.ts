@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { readMailbox } from './mailbox.js';
 import { hasControls } from './controls.js';
 
-const MAX_RECIPIENTS = 1000;
 const MAX_ADDRESS = 320;
 
 const TO =
@@ -55,8 +54,8 @@ const replyTo = mailbox(
   'The reply_to email does not contain a valid address.',
 );
 
-const recipients = (role: string) => z.array(recipient(role)).max(MAX_RECIPIENTS, tooMany(role));
-const tooMany = (role: string) => `The ${role} array is limited to ${MAX_RECIPIENTS} recipients.`;
+/** How many there may be is a rule for all of a request. */
+const recipients = (role: string) => z.array(recipient(role));
 
 const strings = (message: string) => z.record(z.string(), z.string(always(message)));
 const headers = strings('All values of the headers object must be strings.').nullish();
@@ -65,7 +64,7 @@ const subject = z.string(always(SUBJECT)).min(1, SUBJECT).nullish();
 const sendAt = z.int(always(SEND_AT)).nullish();
 
 const personalization = z.object({
-  to: z.array(recipient('to'), ifAbsent(TO)).min(1, TO).max(MAX_RECIPIENTS, tooMany('to')),
+  to: z.array(recipient('to'), ifAbsent(TO)).min(1, TO),
   cc: recipients('cc').nullish(),
   bcc: recipients('bcc').nullish(),
   from: sender.nullish(),
@@ -81,8 +80,7 @@ const content = z.object({
   type: z
     .string(ifAbsent('The content type must be a string at least one character in length.'))
     .min(1, 'The content type must be a string at least one character in length.')
-    .refine((type) => type === '' || /^[^\s;,/]+\/[^\s;,/]+$/.test(type), CONTENT_TYPE)
-    .refine((type) => !hasControls(type), CONTENT_TYPE),
+    .refine((type) => type === '' || (/^[^\s;,/]+\/[^\s;,/]+$/.test(type) && !hasControls(type)), CONTENT_TYPE),
   value: z.string(always(CONTENT_VALUE)).min(1, CONTENT_VALUE),
 });
 

@@ -13,6 +13,8 @@ const MAX_CUSTOM_ARGS_BYTES = 10_000;
 const MAX_SUBSTITUTIONS_BYTES = 50_000;
 const MAX_TAGS = 150;
 const MAX_TAG = 100;
+/** RFC 5322 2.1.1, less the blank that a folded line begins with. */
+const MAX_WORD = 997;
 
 const NO_SUBJECT =
   'The subject is required. You can get around this requirement if you use a template with a subject defined or if every personalization has a subject defined.';
@@ -35,6 +37,7 @@ export function ruleFaults(body: Json, now: number): Fault[] {
     ...subjectFaults(body, personalizations),
     ...contentFaults(body),
     ...headerFaults(body.headers, ['headers']),
+    ...emptyArgFaults(body.custom_args, ['custom_args']),
     ...categoryFaults(body.categories),
     ...scheduleFaults(body.send_at, ['send_at'], now),
     ...personalizations.flatMap((each, index) => personalizationFaults(body, each, index, now)),
@@ -49,6 +52,7 @@ function personalizationFaults(body: Json, each: Json, index: number, now: numbe
     ...duplicateFaults(each, index),
     ...headerFaults(each.headers, [...path, 'headers']),
     ...scheduleFaults(each.send_at, [...path, 'send_at'], now),
+    ...emptyArgFaults(each.custom_args, [...path, 'custom_args']),
     ...customArgFaults(body.custom_args, each.custom_args, [...path, 'custom_args']),
     ...substitutionFaults(body, each, [...path, 'substitutions']),
   ];
@@ -117,8 +121,11 @@ function headerNameFault(name: string, key: string, seen: Set<string>): string |
 }
 
 function headerValueFault(value: unknown): string | undefined {
-  const unsafe = typeof value === 'string' && hasControls(value);
-  return unsafe ? 'Header values cannot contain CRLF or other control characters.' : undefined;
+  if (typeof value !== 'string') return undefined;
+  if (hasControls(value)) return 'Header values cannot contain CRLF or other control characters.';
+  // What is not ASCII is encoded in short words.
+  const isUnfoldable = /^[ -~]*$/.test(value) && value.split(' ').some((word) => word.length > MAX_WORD);
+  return isUnfoldable ? `Header values need a blank in every ${MAX_WORD} characters: a line has an end.` : undefined;
 }
 
 function categoryFaults(categories: unknown): Fault[] {
@@ -150,6 +157,11 @@ function categoryFault(category: string, seen: Set<unknown>): string | undefined
 function scheduleFaults(sendAt: unknown, path: (string | number)[], now: number): Fault[] {
   const tooFar = typeof sendAt === 'number' && sendAt > now / 1000 + MAX_SCHEDULE_SECONDS;
   return tooFar ? [fault('Scheduling more than 72 hours in advance is forbidden.', path)] : [];
+}
+
+function emptyArgFaults(args: unknown, path: (string | number)[]): Fault[] {
+  const isEmpty = args === object(args) && Object.keys(object(args)).length === 0;
+  return isEmpty ? [fault('custom_args cannot be empty.', path)] : [];
 }
 
 function customArgFaults(global: unknown, own: unknown, path: (string | number)[]): Fault[] {
@@ -188,6 +200,10 @@ function wholeFaults(body: Json): Fault[] {
   const faults: Fault[] = [];
   if (body.reply_to && body.reply_to_list) {
     faults.push(fault('The reply_to and reply_to_list parameters cannot be used together.', ['reply_to_list']));
+  }
+  const replies = objects(body.reply_to_list).map(({ email }) => text(email).trim().toLowerCase());
+  if (new Set(replies).size < replies.length) {
+    faults.push(fault('Each email address in the reply_to_list should be unique.', ['reply_to_list']));
   }
   // There are no templates here: no id is one of this account, and mail without its template would be the wrong mail.
   if (text(body.template_id)) {

@@ -29,7 +29,7 @@ export function mailSendRoute(server: HttpServer, gate: HttpGate, door: HttpDoor
         response: {
           200: nothing('the request is right; in the sandbox nothing is sent'),
           202: nothing('accepted; X-Message-Id is the queue id of the first message'),
-          ...mailRefusals(400, 401, 403, 413, 415, 429, 500, 503),
+          ...mailRefusals(400, 401, 403, 413, 415, 422, 429, 500, 503),
         },
       },
     },
@@ -37,8 +37,9 @@ export function mailSendRoute(server: HttpServer, gate: HttpGate, door: HttpDoor
       const budget = new BodyBudget(door.budget, door.settings.maxMessageBytes);
       try {
         const body = await checkedRequest(await readJson(request, budget), door.clock.now());
+        const sender = { ...senderOf(gate, request), fingerprint: budget.fingerprint() };
         if (body.mail_settings?.sandbox_mode?.enable) return empty(reply, 200);
-        const { id, isRepeat } = await send(door, senderOf(gate, request), body);
+        const { id, isRepeat } = await send(door, sender, body);
         if (isRepeat) void reply.header('Idempotency-Replayed', 'true');
         return empty(reply.header('X-Message-Id', id), 202);
       } finally {
@@ -53,10 +54,10 @@ function empty(reply: FastifyReply, status: number): FastifyReply {
 }
 
 /** @throws RequestFault */
-function senderOf(gate: HttpGate, request: FastifyRequest): Sender {
+function senderOf(gate: HttpGate, request: FastifyRequest): Omit<Sender, 'fingerprint'> {
   const idempotencyKey = request.headers['idempotency-key'];
   const principal = gate.principal(request);
-  const sender: Sender = { principal, address: request.ip, secure: request.protocol === 'https' };
+  const sender = { principal, address: request.ip, secure: request.protocol === 'https' };
   if (idempotencyKey === undefined) return sender;
   if (typeof idempotencyKey !== 'string' || !/^[\x20-\x7E]{1,255}$/.test(idempotencyKey)) {
     throw badRequest('Idempotency-Key should be 1 to 255 printable ASCII characters');

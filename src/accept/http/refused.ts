@@ -16,7 +16,7 @@ export function refusedFault(door: HttpDoor, error: unknown, request: FastifyReq
   const facts = { client: request.ip, status: known.status, ...(reason ? { reason, ...known.refusal?.details } : {}) };
   door.log.info({ ...facts, fault: known.message, field: known.faults[0]?.field ?? undefined }, 'refused');
   if (reason) door.metrics.refused.inc({ reason });
-  if (known.status !== 429 || !known.refusal) return known;
+  if (reason !== 'rate-limited' && reason !== 'quota-exhausted') return known;
   const resetAt = Math.ceil(door.clock.now() / 1000) + Number(known.headers['retry-after']);
   const headers = { ...known.headers, 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(resetAt) };
   return new RequestFault(known.status, known.faults, headers, known.refusal);

@@ -10,7 +10,7 @@ import { SubmissionAborted } from '../submission.js';
 import { faultOfRefusal, RequestFault } from './answers.js';
 import { compose } from './compose.js';
 import type { HttpDoor } from './door.js';
-import { fault } from './fault.js';
+import { fault, wholeFault } from './fault.js';
 import { outgoing, type OutgoingMail, type RequestBody } from './outgoing.js';
 import { TooLong } from './substitute.js';
 
@@ -21,6 +21,8 @@ export interface Sender {
   secure: boolean;
   /** The Idempotency-Key of the request. */
   idempotencyKey?: string;
+  /** Of the body. */
+  fingerprint: string;
 }
 
 export interface Sent {
@@ -39,20 +41,30 @@ export async function send(door: HttpDoor, sender: Sender, request: RequestBody)
   }
   const once = onceOf(door, sender);
   const earlier = once && (await door.spool.answerOf(once.key));
-  if (earlier) return { id: earlier, isRepeat: true };
-  const firstId = once?.answer ?? door.newId();
+  if (earlier) return repeated(earlier, sender);
+  const firstId = once?.firstId ?? door.newId();
   const outcome = await door.submitter.submitAll(offers(door, sender, request, firstId), once);
   if (outcome instanceof Refusal) throw faultOfRefusal(outcome);
-  const isRepeat = once !== undefined && outcome.answer !== firstId;
-  if (!isRepeat) note(door, sender, request, outcome);
-  return { id: isRepeat ? outcome.answer : firstId, isRepeat };
+  if (once && outcome.answer !== once.answer) return repeated(outcome.answer, sender);
+  note(door, sender, request, outcome);
+  return { id: firstId, isRepeat: false };
 }
 
 /** A key of the client's is its own: two API keys may use the same one. */
-function onceOf(door: HttpDoor, { principal, idempotencyKey }: Sender): Once | undefined {
+function onceOf(door: HttpDoor, { principal, idempotencyKey, fingerprint }: Sender): NamedOnce | undefined {
   if (!idempotencyKey) return undefined;
   const key = createHash('sha256').update(`${principal.keyId} ${idempotencyKey}`).digest('base64url');
-  return { key, answer: door.newId() };
+  const firstId = door.newId();
+  return { key, answer: `${firstId}.${fingerprint}`, firstId };
+}
+
+type NamedOnce = Once & { firstId: string };
+
+/** @param answer of the first request with the Idempotency-Key. @throws RequestFault when that one was another. */
+function repeated(answer: string, { fingerprint }: Sender): Sent {
+  const [id, first] = answer.split('.') as [string, string | undefined];
+  if (first === fingerprint || first === undefined) return { id, isRepeat: true };
+  throw new RequestFault(422, [wholeFault('Idempotency-Key was used with another request in the last 24 hours')]);
 }
 
 /** Made one after the other as the funnel asks: no more than one text with its substitutions is in memory. */

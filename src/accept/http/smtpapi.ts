@@ -32,7 +32,7 @@ export function readSmtpApi(json: string): SmtpApi {
   const request = {
     ...(given(api.section) ? { sections: texts(memberObject(api, 'section')) } : {}),
     ...(given(api.category) ? { categories: [...new Set([api.category].flat())] } : {}),
-    ...(given(api.unique_args) ? { custom_args: texts(memberObject(api, 'unique_args')) } : {}),
+    ...(isFilled(api.unique_args) ? { custom_args: texts(memberObject(api, 'unique_args')) } : {}),
     ...(given(api.send_at) ? { send_at: api.send_at } : {}),
     ...(given(api.batch_id) ? { batch_id: api.batch_id } : {}),
     ...(given(api.ip_pool) ? { ip_pool_name: api.ip_pool } : {}),
@@ -91,6 +91,9 @@ function memberObject(api: Record<string, unknown>, name: string): Record<string
   if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
   throw badRequest(`x-smtpapi: ${name} should be an object`);
 }
+
+/** The old library sends what it was not given as an empty object. */
+const isFilled = (value: unknown): boolean => Object.keys(value ?? {}).length > 0;
 
 function substitutionsOf(sub: Record<string, unknown>): Record<string, string[]> {
   return Object.fromEntries(

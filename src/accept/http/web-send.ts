@@ -66,7 +66,8 @@ async function sendForm(gate: HttpGate, door: HttpDoor, request: FastifyRequest,
     const key = form.fields.get('api_key')?.[0];
     if (authorization === undefined) await gate.admit(key, 'mail.send', request, reply, 'mail');
     const body = await webRequest(form, door.clock.now());
-    const sender = { principal: gate.principal(request), address: request.ip, secure: request.protocol === 'https' };
+    const client = { address: request.ip, secure: request.protocol === 'https' };
+    const sender = { principal: gate.principal(request), ...client, fingerprint: budget.fingerprint() };
     return await send(door, sender, body);
   } finally {
     budget.free();

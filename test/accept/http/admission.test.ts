@@ -54,8 +54,11 @@ it('holds a key to its restrictions, and keeps nothing of a request of which one
       errors: [
         {
           field: 'from',
-          message: expect.stringMatching(/^The from address does not match a verified Sender/) as string,
+          message:
+            'The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved. Visit https://sendgrid.com/docs/for-developers/sending-email/sender-identity/ to see the Sender Identity requirements',
+          help: null,
         },
+        { field: 'from', message: 'This key may not send as app@example.com' },
       ],
     },
   ]);
@@ -74,6 +77,16 @@ it('counts every message of a request against the rate, and takes none when ther
   expect(Number(refused.headers.get('x-ratelimit-reset'))).toBeGreaterThan(Date.now() / 1000);
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
   expect((await send(limited)).status).toBe(202);
+});
+
+it('answers a quota that is used up as SendGrid does, with the time to wait', async () => {
+  const { key: limited } = await worker.mint({ restrictions: { quota: { messages: 1, seconds: 3600 } } });
+  expect((await send(limited)).status).toBe(202);
+  const refused = await send(limited);
+
+  expect(messageOf(refused)).toEqual([401, 'Maximum credits exceeded']);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(3000);
+  expect(Number(refused.headers.get('x-ratelimit-reset'))).toBeGreaterThan(Date.now() / 1000 + 3000);
 });
 
 it('puts all messages of a large request, with bodies in pieces, in one step', async () => {

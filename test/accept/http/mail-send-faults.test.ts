@@ -54,19 +54,21 @@ it.each<[why: string, more: Json, field: string, message: string | RegExp, help?
     'The from email does not contain a valid address.',
     `${HELP}.from.email`,
   ],
-  ['the sender is missing', { from: undefined }, 'from', /^The from object must be provided/],
+  ['the sender is missing', { from: undefined }, 'from.email', /^The from object must be provided/],
   ['the sender is empty', { from: {} }, 'from.email', /^The from object must be provided/],
   [
     'there is no personalization',
     { personalizations: [] },
     'personalizations',
     'The personalizations field is required and must have at least one personalization.',
+    HELP.replace('message', '-Personalizations-Errors'),
   ],
   [
     'there are too many',
     { personalizations: Array.from({ length: 1001 }, () => ({ to })) },
     'personalizations',
     /You have provided 1001 personalizations/,
+    HELP.replace('message', '-Personalizations-Errors'),
   ],
   [
     'a recipient comes twice',
@@ -74,6 +76,38 @@ it.each<[why: string, more: Json, field: string, message: string | RegExp, help?
     'personalizations.0',
     'Each email address in the personalization block should be unique between to, cc, and bcc. We found the first duplicate instance of [YOU@example.com] in the personalizations.0.bcc field.',
     `${HELP}.recipient-errors`,
+  ],
+  [
+    'there are too many recipients',
+    { personalizations: [{ to: Array.from({ length: 1001 }, (_none, at) => ({ email: `a${at}@example.com` })) }] },
+    'personalizations',
+    'There is a limit of 1000 total recipients (to + cc + bcc) per request.',
+    HELP.replace('message', '-Personalizations-Errors'),
+  ],
+  [
+    'a reply address comes twice',
+    { reply_to_list: [{ email: 'a@example.com' }, { email: 'A@example.com' }] },
+    'reply_to_list',
+    'Each email address in the reply_to_list should be unique.',
+  ],
+  ['custom args are empty', { custom_args: {} }, 'custom_args', 'custom_args cannot be empty.', `${HELP}.custom_args`],
+  [
+    'a header is a word without an end',
+    { headers: { 'X-A': `a ${'x'.repeat(998)}` } },
+    'headers.X-A',
+    /a blank in every 997 characters/,
+  ],
+  ...['Y', 'YWFhY', 'YQ=', ' '].map((content): [string, Json, string, string] => [
+    `an attachment ends in the middle of an octet: "${content}"`,
+    { attachments: [{ content, filename: 'a' }] },
+    'attachments.0.content',
+    'The attachment content must be base64 encoded.',
+  ]),
+  [
+    'a content type has a line end',
+    { content: [{ type: 'text/plain\r\n', value: 'x' }] },
+    'content.0.type',
+    "Cannot contain ';', or CRLF characters.",
   ],
   [
     'content is empty text',
@@ -280,9 +314,12 @@ describe('a request that is no request', () => {
   });
 
   it.each(['GET', 'PUT', 'PATCH', 'DELETE'])('%s is answered 405', async (method) => {
-    const { status, json } = await call(worker, '/v3/mail/send', { method, key });
+    const { status, text } = await call(worker, '/v3/mail/send', { method, key });
 
-    expect([status, json]).toEqual([405, { errors: [{ message: 'POST method allowed only', field: null }] }]);
+    expect([status, text]).toEqual([
+      405,
+      '{"errors":[{"message":"POST method allowed only","field":null,"help":null}]}',
+    ]);
   });
 });
 

@@ -159,6 +159,18 @@ describe('an Idempotency-Key', () => {
     expect(keys.join()).not.toContain('a day');
   });
 
+  it('is refused with another body, and the same body is answered as before', async () => {
+    const first = await sendOnce('other body');
+    const other = await sendOnce('other body', { subject: 'Another' });
+    const again = await sendOnce('other body');
+
+    expect([other.status, other.json]).toEqual([
+      422,
+      { errors: [expect.objectContaining({ message: expect.stringMatching(/^Idempotency-Key was used/) as string })] },
+    ]);
+    expect(idOf(again)).toBe(idOf(first));
+  });
+
   it('that is too long is refused', async () => {
     expect((await sendOnce('x'.repeat(256))).status).toBe(400);
   });
