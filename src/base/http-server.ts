@@ -47,7 +47,7 @@ export async function makeHttpServer(settings: HttpSettings, log: Log) {
     forceCloseConnections: 'idle',
     trustProxy: settings.trustedProxies ?? false,
     rewriteUrl: (request) => singleSlashes(request.url ?? '/'),
-    routerOptions: { maxParamLength: 500 },
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (_error, _request, reply: FastifyReply) =>
       void reply
@@ -130,7 +130,7 @@ function answerOtherMethods(server: FastifyInstance): void {
     paths.set(url, known);
   });
   server.setNotFoundHandler((request: FastifyRequest, reply) => {
-    const path = request.url.split('?', 1)[0]!;
+    const path = request.url.split('?', 1)[0]!.replace(/(?<=.)\/$/, '');
     const known = [...paths.values()].find(({ pattern }) => pattern.test(path));
     if (!known) return reply.code(404).send(errorBody(statusText(404)));
     const allowed = METHODS.filter((method) => known.methods.has(method));

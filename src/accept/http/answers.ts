@@ -52,7 +52,7 @@ const SENDER =
 const RETRY_SECONDS = 10;
 
 export function faultOfRefusal(refusal: Refusal): RequestFault {
-  const { reason, row, details } = refusal;
+  const { row, details } = refusal;
   const seconds = Number(details.seconds ?? { 429: 1, 503: RETRY_SECONDS }[row.http] ?? 0);
   const headers: Record<string, string> = seconds ? { 'retry-after': String(seconds) } : {};
   return new RequestFault(row.http, faultsOf(refusal), headers, refusal);

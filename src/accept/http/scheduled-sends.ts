@@ -15,9 +15,10 @@ interface BatchParts {
 /** SendGrid's limit. */
 const MAX_HELD = 100;
 
-const batch = z.object({ batch_id: z.string() });
+const batchId = z.string('missing required argument');
+const batch = z.object({ batch_id: batchId });
 const status = z.enum(['pause', 'cancel'], { error: 'status should be pause or cancel' });
-const held = z.object({ batch_id: z.string(), status });
+const held = z.object({ batch_id: batchId, status });
 const refusals = refusalSchemas(400, 401, 403, 429, 503);
 const tags = ['scheduled sends'];
 

@@ -61,7 +61,10 @@ async function sendForm(gate: HttpGate, door: HttpDoor, request: FastifyRequest,
   const budget = new BodyBudget(authorization === undefined ? door.strangersBudget : door.budget, maxMessageBytes);
   try {
     budget.expect(request.headers['content-length']);
-    const form = await readWebForm(request.body, type, maxMessageBytes, budget);
+    // Everything may stand in the URL, but for the key.
+    const form: WebForm = request.body
+      ? await readWebForm(request.body, type, maxMessageBytes, budget)
+      : { fields: new Map(), files: [] };
     addQuery(form, request.query as Record<string, unknown>);
     const key = form.fields.get('api_key')?.[0];
     if (authorization === undefined) await gate.admit(key, 'mail.send', request, reply, 'mail');

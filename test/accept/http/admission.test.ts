@@ -122,6 +122,7 @@ it('answers 503 while Redis is away, and takes mail again afterwards', async () 
 describe('the habits of other languages', () => {
   it.each<[string, { path?: string; headers?: Record<string, string> }]>([
     ['Java: a slash too many', { path: '/v3//mail/send' }],
+    ['a path with a slash at its end', { path: '/v3/mail/send/' }],
     ['a host with a slash at its end', { path: '//v3/mail/send' }],
     ['C#: JSON without a charset', { headers: { 'Content-Type': 'application/json' } }],
     ['Python: an Accept of anything', { headers: { Accept: '*/*', 'User-Agent': 'sendgrid/6;python' } }],

@@ -109,6 +109,9 @@ it('answers about batches as SendGrid does', async () => {
   expect(await get(path)).toEqual([]);
   expect((await hold('unknown', 'pause')).status).toBe(400);
   expect((await hold(batch, 'stop')).status).toBe(400);
+  expect(await call(worker, '/v3/user/scheduled_sends', { key, body: { status: 'pause' } })).toMatchObject({
+    json: { errors: [{ field: 'batch_id', message: 'missing required argument' }] },
+  });
   await hold(batch, 'pause');
   expect((await hold(batch, 'cancel')).status).toBe(400);
   expect(await get(path)).toEqual([{ batch_id: batch, status: 'pause' }]);

@@ -170,6 +170,18 @@ it.each<[string, Pairs, string | RegExp]>([
   expect(errors).toEqual([message instanceof RegExp ? expect.stringMatching(message) : message]);
 });
 
+it('takes a request that stands in its URL, but for the key', async () => {
+  const path = `/api/mail.send.json?${new URLSearchParams(mail).toString()}`;
+  const answer = await call(worker, path, { key });
+
+  expect([answer.status, answer.json]).toEqual([200, { message: 'success' }]);
+  expect((await keptOf(answer)).parsed).toMatchObject({ subject: 'Hello', text: 'It works.\n' });
+  expect((await call(worker, path)).json).toEqual({
+    message: 'error',
+    errors: ['Permission denied, wrong credentials'],
+  });
+});
+
 it('refuses a bad key with 400, and one in the URL whether it is good or not', async () => {
   const { key: other } = await worker.mint({ scopes: ['stats.read'] });
   const errorsOf = async (answer: Promise<HttpAnswer>) => {
