@@ -45,15 +45,15 @@ export function throwStoreFault(error: unknown): never {
 export function connectRedis(settings: RedisSettings, name: string, log: Log, blocking = false): RedisClient {
   const options = connectionOptions(settings, name, blocking);
   const client = fromUrl(settings.url, options);
-  let lastFault = '';
+  const faults = new Set<string>();
   client.on('error', (error: unknown) => {
     const fault = messageOf(error);
-    if (fault !== lastFault) log.warn({ redis: name, fault }, 'redis connection failed');
-    lastFault = fault;
+    if (!faults.has(fault)) log.warn({ redis: name, fault }, 'redis connection failed');
+    faults.add(fault);
   });
   client.on('ready', () => {
-    if (lastFault) log.info({ redis: name }, 'redis connection is back');
-    lastFault = '';
+    if (faults.size > 0) log.info({ redis: name }, 'redis connection is back');
+    faults.clear();
   });
   return client;
 }
@@ -77,6 +77,9 @@ function connectionOptions(settings: RedisSettings, name: string, blocking: bool
   };
 }
 
+/** Left to itself, the library sends a command again whose connection broke: what was done would be done twice. */
+const CLUSTER = { enableOfflineQueue: false, retryDelayOnFailover: 0, slotsRefreshInterval: 5000 };
+
 function fromUrl(url: string, options: RedisOptions): RedisClient {
   if (url.startsWith('unix:')) return new Redis({ ...options, path: url.replace(/^unix:(\/\/)?/, '') });
   if (/^rediss?:\/\//.test(url)) return new Redis(url, options);
@@ -87,7 +90,7 @@ function fromUrl(url: string, options: RedisOptions): RedisClient {
   const [username, password] = (credentials ?? '').split(':').map(decodeURIComponent);
   const login = { ...(username ? { username } : {}), ...(password ? { password } : {}) };
   if (scheme === 'cluster') {
-    return new Cluster(nodes, { enableOfflineQueue: false, redisOptions: { ...options, ...login } });
+    return new Cluster(nodes, { ...CLUSTER, redisOptions: { ...options, ...login } });
   }
   return new Redis({ ...options, ...login, sentinels: nodes, name: path || 'mymaster' });
 }
