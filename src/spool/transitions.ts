@@ -200,6 +200,7 @@ return lost`;
 
 /**
  * Takes over entries that were silent for too long and marks each as lost once more, before anybody tries it again.
+ * Forgets consumers that are gone.
  * KEYS: ready. ARGV: prefix, consumer, silence in ms, count, now. Returns (sid, id, deliveries)...
  */
 export const RECLAIM = `#!lua flags=allow-oom${HOLDER}${FINISH}
@@ -220,6 +221,15 @@ for _, entry in ipairs(taken) do
     out[#out + 1] = sid
     out[#out + 1] = id
     out[#out + 1] = deliveries
+  end
+end
+-- Every process has its own name in the group. One that was silent as long and holds nothing is gone, or comes back.
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], '${GROUP}')
+for _, flat in ipairs(consumers.err and {} or consumers) do
+  local facts = {}
+  for at = 1, #flat, 2 do facts[flat[at]] = flat[at + 1] end
+  if facts.pending == 0 and facts.idle > tonumber(ARGV[3]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], '${GROUP}', facts.name)
   end
 end
 return out`;

@@ -233,3 +233,29 @@ test('several shards are one spool', async () => {
   for (const lease of found) expect(await spool.settle(lease, all(lease, 'delivered'))).toBe(true);
   expect(await desk.list(10)).toHaveLength(6);
 });
+
+test('a consumer that is gone is forgotten once nothing is in its name, and one with a claim is not', async () => {
+  const one = spoolOf({ consumer: 'one', leaseSeconds: 0.5 });
+  const holder = spoolOf({ consumer: 'holder', leaseSeconds: 0.5 });
+  await one.put('settled');
+  const [lease] = await claimed(one.spool);
+  await one.spool.settle(lease!, all(lease!, 'delivered'));
+  await one.put('held');
+  const [held] = await claimed(holder.spool);
+  const other = spoolOf({ consumer: 'other', leaseSeconds: 0.5 });
+  await until('its connection is ready', () => other.client.status === 'ready');
+  const names = async () => {
+    const rows = (await one.client.xinfo('CONSUMERS', 'postern:{s0}:ready', 'deliver')) as string[][];
+    return rows.map((row) => row[1]).toSorted();
+  };
+  expect(await names()).toEqual(['holder', 'one']);
+
+  await until('it is forgotten', async () => {
+    await holder.spool.renew([held!]);
+    await other.spool.sources()[0]!.reclaim(10);
+    return !(await names()).includes('one');
+  });
+
+  expect(await names()).toContain('holder');
+  expect(await holder.spool.settle(held!, all(held!, 'delivered'))).toBe(true);
+});
