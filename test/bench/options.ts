@@ -13,6 +13,12 @@ export interface BenchOptions {
   growth: boolean;
   /** Minutes of a load at half the peak rate, in place of the cases. */
   soakMinutes: number | undefined;
+  /** POST /v3/mail/send beside a bare fastify, in place of the cases. */
+  http: boolean;
+  /** Sessions between two readings of the memory, in place of the cases. */
+  sessions: number | undefined;
+  /** The memory of one worker with 10,000 idle connections, in place of the cases. */
+  connections: boolean;
   /** For a machine with other work: wait for quiet moments, and repeat disturbed rounds more often. */
   patient: boolean;
   /** Read the memory after half a minute of silence, when the garbage of the start is collected. */
@@ -30,10 +36,14 @@ export const usage = `npm run bench -- [options]
   --rounds N         rounds of each case, default 3
   --messages N       messages of a round, in place of the case's own number
   --peers            Postfix and Haraka too (installs them: Postfix with apt-get, Haraka into a temporary folder)
-  --subject NAME     only this one (repeatable): bare, postern-capture, postern-relay, postfix, haraka
+  --subject NAME     only this one (repeatable): bare, postern-accept, postern-capture, postern-relay,
+                     postfix, haraka
   --latency          also the latency at half the peak rate, 4 KB on kept connections
   --growth           in place of the cases: the cost by connections, waiting messages and keys (takes a quarter of an hour)
   --soak MINUTES     in place of the cases: memory under half the peak rate
+  --http             in place of the cases: POST /v3/mail/send beside a bare fastify, and the longest stall of a worker
+  --sessions N       in place of the cases: memory before and after N short sessions
+  --connections      in place of the cases: memory of one worker that holds 10,000 idle connections
   --idle             the memory after 40 s without work, too
   --patient          wait for quiet moments of a machine that has other work; keep rounds short with --messages
   --json FILE        writes every figure
@@ -56,6 +66,9 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
         latency: { type: 'boolean' },
         growth: { type: 'boolean' },
         soak: { type: 'string' },
+        http: { type: 'boolean' },
+        sessions: { type: 'string' },
+        connections: { type: 'boolean' },
         idle: { type: 'boolean' },
         patient: { type: 'boolean' },
       },
@@ -73,6 +86,9 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
     latency: values.latency ?? false,
     growth: values.growth ?? false,
     soakMinutes: values.soak === undefined ? undefined : count('--soak', values.soak),
+    http: values.http ?? false,
+    sessions: values.sessions === undefined ? undefined : count('--sessions', values.sessions),
+    connections: values.connections ?? false,
     idle: values.idle ?? false,
     patient: values.patient ?? false,
     jsonFile: values.json,

@@ -1,7 +1,9 @@
 // Postern as it comes: built, with its embedded Redis and default settings, on free ports and a data folder of its own.
 // Settings in the environment hold, so that they can be compared.
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Auth } from '../support/load-session.js';
 import { processesIn, processTree, type Process } from './processes.js';
 import { Program } from './program.js';
 import { Sink } from './sink-client.js';
@@ -16,26 +18,47 @@ interface Ready {
   first_key: string;
 }
 
-export const startCapturing = (name: string, bench: Bench): Promise<Subject> => start(name, bench, undefined);
+/** Postern with one key, and its HTTP port. */
+export interface PosternSubject extends Subject {
+  auth: Auth;
+  httpPort: number;
+}
 
-export async function startRelaying(name: string, bench: Bench): Promise<Subject> {
+export const startCapturing = (name: string, bench: Bench): Promise<PosternSubject> => start(name, bench, undefined);
+
+export async function startRelaying(name: string, bench: Bench): Promise<PosternSubject> {
+  mkdirSync(bench.dir, { recursive: true });
   return start(name, bench, await Sink.start(bench.dir, bench.lifecycle));
 }
 
-async function start(name: string, { lifecycle, dir, profileDir }: Bench, sink: Sink | undefined): Promise<Subject> {
+/** Keeps what it accepts and does nothing more with it: what accepting alone costs. */
+export async function startAccepting(name: string, bench: Bench): Promise<PosternSubject> {
+  const subject = await start(name, bench, undefined, ['--role', 'accept']);
+  // Nobody takes anything out of its queue.
+  return { ...subject, isIdle: () => Promise.resolve(true) };
+}
+
+async function start(
+  name: string,
+  { lifecycle, dir, profileDir }: Bench,
+  sink: Sink | undefined,
+  options: string[] = [],
+): Promise<PosternSubject> {
+  mkdirSync(dir, { recursive: true });
   const dataDir = join(dir, 'data');
   const redisDir = join(dataDir, 'redis');
   lifecycle.defer(`the Redis of ${name}`, () => killLeftOver(redisDir));
   const env = environment(dataDir, sink);
   // Workers are started with the same arguments of Node.
   const profiling = profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : [];
-  const argv: [string, ...string[]] = [process.execPath, ...profiling, POSTERN, 'serve', '--json'];
+  const argv: [string, ...string[]] = [process.execPath, ...profiling, POSTERN, 'serve', '--json', ...options];
   const { program, line } = await Program.startAndHear({ name, argv, env, logFile: join(dir, 'log') }, lifecycle);
   const ready = JSON.parse(line) as Ready;
   return {
     name,
     port: Number(ready.smtp.split(':').at(-1)),
     auth: { user: 'apikey', pass: ready.first_key },
+    httpPort: Number(ready.http.split(':').at(-1)),
     sink,
     processes: () => named(processTree(program.pid), redisDir),
     isIdle: () => isQueueEmpty(ready.http),

@@ -8,15 +8,14 @@ import { setTimeout } from 'node:timers/promises';
 import { Lifecycle } from '../../src/base/lifecycle.js';
 import { startBare } from './bare-subject.js';
 import { startHaraka } from './haraka-subject.js';
-import { benchGrowth } from './growth.js';
 import { benchLatency } from './latency.js';
-import { describeMachine, machineLine, type Machine } from './machine.js';
+import { benchLong, isLong } from './long.js';
+import { describeMachine, machineLine } from './machine.js';
 import { readOptions, usage, type BenchOptions } from './options.js';
 import { startPostfix } from './postfix-subject.js';
-import { startCapturing, startRelaying } from './postern-subject.js';
+import { startAccepting, startCapturing, startRelaying } from './postern-subject.js';
 import { memoryOf, type Memory } from './memory.js';
 import { runCase } from './rounds.js';
-import { benchSoak } from './soak.js';
 import type { StartSubject, Subject } from './subject.js';
 import type { CaseResult } from './summary.js';
 
@@ -27,6 +26,7 @@ type MemoryReadings = Record<string, Record<string, Memory>>;
 
 const ours: Record<string, StartSubject> = {
   bare: startBare,
+  'postern-accept': startAccepting,
   'postern-capture': startCapturing,
   'postern-relay': startRelaying,
 };
@@ -37,7 +37,11 @@ async function bench(options: BenchOptions, lifecycle: Lifecycle): Promise<boole
   lifecycle.defer('the temporary folder', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   const machine = describeMachine(dir);
   print(machineLine(machine));
-  if (options.growth || options.soakMinutes) return benchLong(options, machine, dir, lifecycle);
+  if (isLong(options)) {
+    const figures = await benchLong(options, { lifecycle, dir, profileDir: options.profileDir }, print);
+    if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify({ machine, ...figures }, null, 1)}\n`);
+    return true;
+  }
   const subjects = await startAll(options, dir, lifecycle);
   const memory: MemoryReadings = { 'after the start': memoryOfAll(subjects) };
   if (options.idle) memory['idle, before any load'] = await idleMemoryOfAll(subjects);
@@ -50,17 +54,6 @@ async function bench(options: BenchOptions, lifecycle: Lifecycle): Promise<boole
   if (options.jsonFile)
     writeFileSync(options.jsonFile, `${JSON.stringify({ machine, results, memory, latency }, null, 1)}\n`);
   return results.every(({ rows }) => rows.every(({ failures }) => failures === 0));
-}
-
-/** What takes minutes, with a subject of its own. */
-async function benchLong(options: BenchOptions, machine: Machine, dir: string, lifecycle: Lifecycle): Promise<boolean> {
-  const bench = { lifecycle, dir, profileDir: options.profileDir };
-  const growth = options.growth ? await benchGrowth(bench, print) : undefined;
-  const soak = options.soakMinutes
-    ? await benchSoak(await startRelaying('postern-relay', bench), options.soakMinutes, print)
-    : undefined;
-  if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify({ machine, growth, soak }, null, 1)}\n`);
-  return true;
 }
 
 async function startAll(options: BenchOptions, dir: string, lifecycle: Lifecycle): Promise<Subject[]> {

@@ -11,6 +11,7 @@ const HEAD = [
   'system',
   'p50 ms',
   'p99 ms',
+  'cores',
   'CPU by process',
 ];
 
