@@ -122,9 +122,10 @@ function medians(rows: HttpRow[]): HttpRow {
 
 /** With one worker, so that both the attachments and the questions are its. */
 async function benchStalls(bench: Bench): Promise<StallRow[]> {
-  process.env.POSTERN_WORKERS = '1';
+  const env = { POSTERN_WORKERS: '1', POSTERN_SMTP_MAX_COMMANDS: '1000000' };
+  Object.assign(process.env, env);
   const subject = await startPostern({ ...bench, dir: join(bench.dir, 'stalls') });
-  delete process.env.POSTERN_WORKERS;
+  for (const name of Object.keys(env)) delete process.env[name];
   const alone = setTimeout(3000);
   const rows = [await askDuring(subject, 'without other work', alone)];
   const request = jsonRequest('/v3/mail/send', subject.key, mailOf(TEXT_BYTES, ATTACHMENT_BYTES));
