@@ -124,12 +124,18 @@ function hostAndPort(defaultPort: number) {
   };
 }
 
+const NO_SUCH_DATABASE = /DB index is out of range|SELECT is not allowed/;
+
 /** Resolves when the connection is usable, rejects with what is wrong when it is not within `ms`. */
 export function whenReady(client: RedisClient, ms: number): Promise<void> {
   if (client.status === 'ready') return Promise.resolve();
   return new Promise((resolve, reject) => {
     let fault = 'no answer';
-    const onError = (error: unknown): void => void (fault = messageOf(error) || fault);
+    const onError = (error: unknown): void => {
+      fault = messageOf(error) || fault;
+      // The library goes on without the database that was asked for, and writes to another.
+      if (NO_SUCH_DATABASE.test(fault)) settle(() => reject(new StoreUnavailable(fault)));
+    };
     const settle = (end: () => void): void => {
       clearTimeout(timer);
       client.off('error', onError);

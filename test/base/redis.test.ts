@@ -56,3 +56,13 @@ it('two faults in turn are two lines in the log until the connection is back', a
     client.disconnect();
   }
 });
+
+it('a database that the server does not have is a fault, and not database 0', async () => {
+  const url = `redis://127.0.0.1:${port}/7`;
+  const client = connectRedis({ url, commandTimeoutSeconds: 5 }, 'main', new TestLog().log);
+  try {
+    await expect(whenReady(client, 5000)).rejects.toThrow('SELECT is not allowed');
+  } finally {
+    client.disconnect();
+  }
+});
