@@ -23,7 +23,8 @@ export class Program {
   readonly #child: ChildProcess;
   readonly #lines: Interface;
   readonly #ended: Promise<never>;
-  readonly #gone: Promise<void>;
+  /** Resolves when it has ended, however. */
+  readonly gone: Promise<void>;
 
   private constructor(private readonly command: Command) {
     const log = openSync(command.logFile, 'a');
@@ -33,7 +34,7 @@ export class Program {
     closeSync(log);
     this.#lines = createInterface({ input: this.#child.stdout! });
     this.#child.stdin!.on('error', () => {});
-    this.#gone = new Promise((resolve) =>
+    this.gone = new Promise((resolve) =>
       ['error', 'exit'].forEach((event) => this.#child.once(event, () => resolve())),
     );
     this.#ended = new Promise((_resolve, reject) => {
@@ -77,7 +78,7 @@ export class Program {
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => killGroup(this.pid), END_MS);
-    await this.#gone;
+    await this.gone;
     clearTimeout(timer);
     killGroup(this.pid);
     this.#lines.close();
