@@ -52,8 +52,11 @@ const REDIS_START_MS = 60_000;
 
 export interface Worker {
   addresses: Addresses;
-  /** Ends everything, transactions and deliveries under way first. */
-  drain(): Promise<void>;
+  /**
+   * Ends everything, transactions and deliveries under way first. A worker that is `orphaned` does not keep its address
+   * for health checks until then: the next server wants it.
+   */
+  drain(orphaned?: boolean): Promise<void>;
   /** Takes nothing new, and resolves when its clients have gone or `retireSeconds` are over; `drain` must follow. */
   retire(): Promise<void>;
   /** Of new handshakes. */
@@ -128,8 +131,9 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   const { smtp, smtps, http } = addresses;
   return {
     addresses: { ...(smtp && { smtp }), ...(smtps && { smtps }), ...(http && { http }) },
-    drain: () => {
+    drain: (orphaned = false) => {
       phase = 'draining';
+      if (orphaned) void closeHttp();
       drainUntil = systemClock.now() + config.drainSeconds * 1000;
       delivery?.stopClaiming();
       return lifecycle.close();

@@ -66,7 +66,7 @@ async function leave(): Promise<void> {
   const { config, runtime, log } = context;
   // Even a defect in draining must not leave a process behind.
   setTimeout(() => process.exit(1), (config.drainSeconds + 10) * 1000).unref();
-  await worker.drain();
+  await worker.drain(!process.connected);
   if (!process.connected && runtime.embedded) await stopRedis(config, log);
   process.exit(0);
 }

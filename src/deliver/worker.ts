@@ -127,6 +127,8 @@ export class DeliveryWorker {
 
   async #renew(): Promise<void> {
     for (const lease of await this.parts.spool.renew([...this.#underWay.keys()])) {
+      // One that was settled meanwhile is nobody's any more.
+      if (!this.#underWay.has(lease)) continue;
       this.parts.log.warn({ id: lease.record.id }, 'lease lost: another worker has the message');
     }
   }
@@ -173,7 +175,10 @@ export class DeliveryWorker {
     const { id } = lease.record;
     for (let unsure = false; ; unsure = true) {
       try {
-        if (await spool.settle(lease, settlement)) return this.#report(lease, settlement);
+        if (await spool.settle(lease, settlement)) {
+          this.#underWay.delete(lease);
+          return this.#report(lease, settlement);
+        }
         const why = unsure
           ? 'it was recorded before, or another worker took the message over'
           : 'another worker has the message';

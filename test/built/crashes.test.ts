@@ -151,6 +151,31 @@ it('after everything is killed at once, the next start delivers all that was acc
   }
 });
 
+it('the next start has the ports as soon as the supervisor is dead, while a delivery of its worker still hangs', async () => {
+  const hop = await startNextHop({ script: ({ stage }) => (stage === 'message' ? { hang: true } : undefined) });
+  try {
+    const server = await startPostern({ env: { POSTERN_RELAY_URL: hop.url } });
+    await submitOnce(server.smtp, server.key());
+    await hop.waitForMessages(1);
+    const [worker] = workersOf(server);
+
+    process.kill(server.pid, 'SIGKILL');
+    await until('it is dead', () => !isAlive(server.pid));
+
+    const ports = { POSTERN_SMTP_PORT: `${server.smtp}`, POSTERN_HTTP_PORT: server.http.split(':').at(-1)! };
+    const env = { ...ports, POSTERN_RELAY_URL: hop.url, POSTERN_SMTP_SECURE_PORT: 'off' };
+    const again = await until(
+      'a start',
+      () => startPostern({ dataDir: server.dataDir, env }).catch(() => false as const),
+      20_000,
+    );
+    expect(workersOf(server).map(({ pid }) => pid)).toContain(worker!.pid);
+    expect(await submitOnce(again.smtp, server.key())).toHaveLength(22);
+  } finally {
+    await hop.stop();
+  }
+});
+
 it('a message in DATA may be finished when the supervisor is killed', async () => {
   const server = await startPostern();
   const dialogue = await logIn(server.smtp, server.key());

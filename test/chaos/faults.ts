@@ -148,7 +148,7 @@ export const faultNames = Object.keys(strikes) as FaultName[];
 const ONLY_OWN_REDIS = /the wire to Redis/;
 
 export const strike = (name: FaultName, world: World, lastsMs: number): Promise<string> =>
-  (strikes[name] as Strike)(world, lastsMs);
+  strikes[name](world, lastsMs);
 
 /** Three to six faults within `loadMs`. The first comes in turn, so that a run of rounds has each of them. */
 export function drawPlan(seed: number, round: number, kind: 'embedded' | 'own', loadMs: number): PlannedFault[] {

@@ -60,13 +60,16 @@ export class LogWatch {
   }
 }
 
-/** A process that is killed may leave half a line. */
+/**
+ * A process that is killed may leave half a line. A worker that is born while its supervisor dies says that in the words
+ * of Node (EPIPE), and a start in the middle of another's end says that the port is in use.
+ */
 function isExpected(line: string): boolean {
   try {
     const { level, msg } = JSON.parse(line) as { level: number; msg: string };
     return level < ERROR || EXPECTED.test(msg);
   } catch {
-    return !/^\s+at |Error\b/.test(line) || /EADDRINUSE/.test(line);
+    return !/^\w*Error: /.test(line) || /EPIPE|EADDRINUSE/.test(line);
   }
 }
 

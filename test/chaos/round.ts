@@ -65,6 +65,7 @@ export async function runRound(world: World, log: LogWatch, settings: RoundSetti
   const wrongs = await untilDrained(world);
   const recoveryMs = performance.now() - calmAt;
   note('nothing left to do');
+  for (const said of world.site.failedStarts.splice(0)) note(`a start came to nothing: ${said}`);
   const waiting = (await world.desk.list(DESK_PAGE)).filter(({ doneAt }) => doneAt === 0);
   const verdict = await judge(ledger, { find: (id) => world.desk.find(id), waiting });
   const unfinished = await unfinishedBodies(world);
