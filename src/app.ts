@@ -85,8 +85,7 @@ export async function startWorker(config: Config, runtime: Runtime, hooks: Worke
 }
 
 async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lifecycle: Lifecycle): Promise<Worker> {
-  const { log } = hooks;
-  const connect = connector(config, runtime, log, lifecycle);
+  const connect = connector(config, runtime, hooks.log, lifecycle);
   const redis = connect('commands');
   await whenReady(redis, REDIS_START_MS);
 
@@ -104,7 +103,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   // First up and last down, so that /readyz says what the process is about.
   let closeHttp = async (): Promise<void> => {};
   if (config.http.port !== 'off') {
-    const server = await makeHttpServer(config.http, log);
+    const server = await makeHttpServer(config.http, hooks.log);
     closeHttp = async () => void (await server.close());
     lifecycle.defer('the HTTP server', closeHttp);
     const queue = new QueueMetrics(desk);

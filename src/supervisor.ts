@@ -46,6 +46,7 @@ export class Supervisor {
   #shortLives = 0;
   #isUp = false;
   #draining = false;
+  #isRolling = false;
   #reloading: Promise<void> = Promise.resolve();
   #failed: (message: string) => void = () => {};
 
@@ -101,7 +102,12 @@ export class Supervisor {
    * worker that does not come up ends the restart, and the old ones go on.
    */
   reload(config: Config): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#roll(config));
+    this.#reloading = this.#reloading.then(async () => {
+      this.#isRolling = true;
+      await this.#roll(config);
+      this.#isRolling = false;
+      this.#retireSurplus();
+    });
     return this.#reloading;
   }
 
@@ -125,6 +131,12 @@ export class Supervisor {
 
   #workers(): Worker[] {
     return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+  }
+
+  /** One that dies before its turn is replaced by itself, and by the roll: the oldest beyond the number go. */
+  #retireSurplus(): void {
+    if (this.#isRolling) return;
+    for (const worker of [...this.#serving].slice(0, -this.config.workers)) this.#retire(worker);
   }
 
   async #roll(config: Config): Promise<void> {
@@ -174,6 +186,7 @@ export class Supervisor {
       else if (message.type === 'listening') {
         onFailed = undefined;
         if (this.#listens(worker, message.addresses)) birth.onListening(message.addresses);
+        this.#retireSurplus();
       } else if (message.type === 'failed') {
         if (onFailed) onFailed(message.message);
         else this.#failed(message.message);

@@ -59,6 +59,19 @@ it('replaces all workers under load without a failed transaction, on kept connec
   expect(await server.stop()).toBe(0);
 });
 
+it('ends with as many workers as there should be, also when one dies before its turn', async () => {
+  const server = await startPostern({ env: { POSTERN_WORKERS: '2' } });
+  const old = workersOf(server);
+
+  server.signal('SIGHUP');
+  process.kill(old.at(-1)!, 'SIGKILL');
+
+  await until('all are new', () => server.stderr().includes('reloaded: all workers are new'));
+  await until('two', () => workersOf(server).length === 2 && !workersOf(server).some((pid) => old.includes(pid)));
+  expect(await submitOnce(server.smtp, server.key())).toHaveLength(22);
+  expect(await server.stop()).toBe(0);
+});
+
 it('reads the configuration again, and keeps the old one when the new one is not usable', async () => {
   const hop = await startNextHop();
   const file = join(temporaryFolder(), 'postern.yml');
