@@ -30,9 +30,12 @@ import { HopPool } from './deliver/hop-pool.js';
 import { parseNextHop } from './deliver/next-hop.js';
 import { SmartHostRelay, type Relay } from './deliver/relay.js';
 import { DeliveryWorker } from './deliver/worker.js';
+import { AuditLog } from './keys/audit.js';
 import { KeyDirectory } from './keys/directory.js';
+import { KeyEditor } from './keys/editor.js';
 import { hashKey } from './keys/pepper.js';
 import { addressMatches } from './keys/policy.js';
+import { RefusedLogins } from './keys/refused-logins.js';
 import { KeyStore } from './keys/store.js';
 import { KeyUsage } from './keys/usage.js';
 import { KeyVerifier } from './keys/verify.js';
@@ -89,10 +92,12 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   const redis = connect('commands');
   await whenReady(redis, REDIS_START_MS);
 
+  const audit = makeAudit(config, runtime, redis);
+  const refusedLogins = makeRefusedLogins(audit, log, lifecycle);
   const authenticator = await makeAuthenticator(config, runtime, connect, redis, hooks, lifecycle);
   const spool = makeSpool(config, redis, connect, hooks);
   const desk = new RedisDesk(redis, config.spool);
-  const doors = makeDoors(config, redis, authenticator, spool, hooks);
+  const doors = makeDoors(config, redis, { authenticator, refusedLogins }, spool, hooks);
   const addresses: Addresses = {};
 
   let phase: 'starting' | 'serving' | 'draining' = 'starting';
@@ -108,11 +113,12 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
     lifecycle.defer('the HTTP server', closeHttp);
     const queue = new QueueMetrics(desk);
     const allMetrics = async () => `${await hooks.allMetrics()}${await queue.text()}`;
-    const gate = makeGate(config, authenticator, doors.smtp.allowances, hooks);
+    const gate = makeGate(config, { authenticator, refusedLogins }, doors.smtp.allowances, hooks);
     gate.install(server);
     healthRoutes(server, { gate, checkReady, metrics: allMetrics });
     const settings = { ...config.keys, pepper: runtime.pepper };
-    apiKeyRoutes(server, { gate, keys: new KeyStore(redis), settings, clock: systemClock, random: systemRandom });
+    const keys = new KeyEditor(redis, audit, 'server');
+    apiKeyRoutes(server, { gate, keys, settings, clock: systemClock, random: systemRandom });
     messageRoutes(server, { gate, desk });
     openapiRoute(server);
     if (runtime.roles.includes('accept')) sendingRoutes(server, gate, doors.http);
@@ -186,9 +192,25 @@ async function makeAuthenticator(
   return new Authenticator(new KeyVerifier(directory, secrets, systemClock), new KeyUsage(store, systemClock), guard);
 }
 
+interface LoginParts {
+  authenticator: Authenticator;
+  refusedLogins: RefusedLogins;
+}
+
+const makeAudit = (config: Config, { pepper }: Runtime, redis: RedisClient): AuditLog =>
+  new AuditLog(redis, { ...config.audit, pepper }, systemClock);
+
+function makeRefusedLogins(audit: AuditLog, log: Log, lifecycle: Lifecycle): RefusedLogins {
+  const refusedLogins = new RefusedLogins(audit, (error) =>
+    log.warn({ fault: messageOf(error) }, 'refused logins are missing in the audit log'),
+  );
+  lifecycle.defer('the count of refused logins', () => refusedLogins.stop());
+  return refusedLogins;
+}
+
 function makeGate(
   config: Config,
-  authenticator: Authenticator,
+  { authenticator, refusedLogins }: LoginParts,
   allowances: Allowances,
   { log, metrics }: WorkerHooks,
 ): HttpGate {
@@ -198,6 +220,7 @@ function makeGate(
     messageRate: (principal) => allowances.view(principal),
     onLogin: (verdict, client, key) => {
       metrics.logins.inc({ verdict });
+      if (verdict !== 'valid') refusedLogins.note(verdict, client, key);
       if (verdict === 'valid') log.debug({ client, key }, 'HTTP request with a key');
       else log.warn({ client, verdict, key }, 'HTTP request refused');
     },
@@ -226,7 +249,7 @@ function makeSpool(config: Config, redis: RedisClient, connect: Connect, { log, 
 function makeDoors(
   config: Config,
   redis: RedisClient,
-  authenticator: Authenticator,
+  { authenticator, refusedLogins }: LoginParts,
   spool: RedisSpool,
   { log, metrics, hasRoom }: WorkerHooks,
 ): { smtp: SmtpDoor; http: HttpDoor } {
@@ -246,7 +269,7 @@ function makeDoors(
   const strangersBudget = new Budget(smtp.maxBufferedBytes / 4);
   const batches = new RedisBatches(redis, config.spool);
   return {
-    smtp: { ...shared, allowances },
+    smtp: { ...shared, allowances, refusedLogins },
     http: { ...shared, spool, batches, budget, strangersBudget },
   };
 }

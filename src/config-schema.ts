@@ -150,6 +150,7 @@ export const schema = z.strictObject({
     maxKeys: integer(1, 1_000_000),
     pepper: optional(z.string().min(32, 'expected at least 32 characters')),
   }),
+  audit: z.strictObject({ maxEntries: integer(100, 10_000_000) }),
   log: z.strictObject({
     level: choice('trace', 'debug', 'info', 'warn', 'error', 'silent'),
     format: choice('auto', 'json', 'pretty'),

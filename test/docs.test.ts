@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { Command } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import { auditCommand } from '../src/cli/audit.js';
 import { configCommand } from '../src/cli/config.js';
 import { guardCommand } from '../src/cli/guard.js';
 import { keysCommand } from '../src/cli/keys.js';
@@ -120,7 +121,16 @@ describe('command lines in the documents', () => {
   function program(): Command {
     const made = new Command('postern').option('--config <file>').exitOverride();
     made.configureOutput({ writeOut: () => {}, writeErr: () => {} });
-    for (const add of [serveCommand, keysCommand, guardCommand, messagesCommand, sendCommand, configCommand]) add(made);
+    const commands = [
+      serveCommand,
+      keysCommand,
+      auditCommand,
+      guardCommand,
+      messagesCommand,
+      sendCommand,
+      configCommand,
+    ];
+    for (const add of commands) add(made);
     const disarm = (command: Command): void => {
       if (command.commands.length === 0) command.action(() => {});
       command.commands.forEach(disarm);

@@ -30,8 +30,9 @@ export class Intake {
   readonly #maxBytes: number;
   /** The octets so far, until the header block is complete. */
   #head: Octets | undefined = new Octets();
-  #received = 0;
   #held = 0;
+  /** Octets as the client sent them. */
+  received = 0;
   size = 0;
   from: string[] = [];
   messageId = '';
@@ -90,8 +91,8 @@ export class Intake {
   }
 
   async #take(chunk: Buffer): Promise<Refusal | undefined> {
-    this.#received += chunk.length;
-    if (this.#received > this.#maxBytes) return refuse('too-big', { limit: this.#maxBytes });
+    this.received += chunk.length;
+    if (this.received > this.#maxBytes) return refuse('too-big', { limit: this.#maxBytes });
     const octets = this.#newlines.push(chunk);
     if (octets instanceof Refusal) return octets;
     return this.#store(octets);

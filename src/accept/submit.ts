@@ -3,6 +3,7 @@
 import type { Allowances } from '../admit/allowance.js';
 import type { Policy } from '../admit/policy.js';
 import type { Authenticator } from '../authenticate/authenticator.js';
+import type { Principal } from '../authenticate/principal.js';
 import type { Clock } from '../base/clock.js';
 import { parseAddress } from '../message/address.js';
 import { refuse, Refusal } from '../message/refusal.js';
@@ -97,14 +98,24 @@ export class Submitter {
     const { principal, client } = intakes[0]!.submission;
     const current = await authenticator.recheck(principal, client.address);
     if (current instanceof Refusal) return current;
-    const refusal = this.room() ?? firstRefusal(intakes, ({ from }) => policy.fromFields(current, from));
+    const isChanged = current.restrictions !== principal.restrictions;
+    const refusal =
+      this.room() ??
+      firstRefusal(intakes, ({ from }) => policy.fromFields(current, from)) ??
+      (isChanged ? firstRefusal(intakes, (intake) => this.#readmit(intake, current)) : undefined);
     const refused = refusal ?? (await allowances.take(current, intakes.length));
     if (refused) return refused;
     const now = clock.now();
     const records = intakes.map((intake) => intake.record(now));
     const answer = await group.commit(records, now);
-    authenticator.noteUse(principal, client.address);
+    authenticator.noteUse(current, client);
     return { records, answer };
+  }
+
+  /** Restrictions that came while the message did hold for it too. */
+  #readmit({ submission, received }: Intake, principal: Principal): Refusal | undefined {
+    const limit = this.parts.policy.maxBytes(principal);
+    return received > limit ? refuse('too-big', { limit }) : this.#admitEnvelope({ ...submission, principal });
   }
 
   #refusalOf(error: unknown): Refusal {

@@ -17,7 +17,15 @@ const SEND = 'mail.send';
 export type VerdictKind = Verdict['kind'] | 'bad-username' | 'no-scope' | 'held-back';
 
 /** What somebody says who tries keys. A good key that lacks a scope, and a store that is away, are no guesses. */
-const GUESSES = new Set<VerdictKind>(['malformed', 'bad-username', 'unknown', 'revoked', 'expired', 'denied-ip']);
+const GUESSES = new Set<VerdictKind>([
+  'malformed',
+  'bad-username',
+  'unknown',
+  'revoked',
+  'expired',
+  'rotated',
+  'denied-ip',
+]);
 
 export interface Denial {
   refusal: Refusal;
@@ -36,21 +44,24 @@ export class Authenticator {
     private readonly guard: Pick<LoginGuard, 'mayLookUp' | 'failed'>,
   ) {}
 
-  /** A login that wants to send mail. @param address the client's. */
-  async logIn({ username, password }: Credentials, address: string): Promise<Login> {
-    if (username === USERNAME) return this.authorize(password, address, SEND);
+  /** A login that wants to send mail. @param address the client's. @param helo what it calls itself. */
+  async logIn({ username, password }: Credentials, address: string, helo: string): Promise<Login> {
+    if (username === USERNAME) return this.authorize(password, address, SEND, helo);
     const denial: Denial = { refusal: refuse('bad-credentials'), verdict: 'bad-username' };
     return this.#guarded(denial, address, `${username}\0${password}`);
   }
 
-  /** A key that was presented for something that needs `scope` (over HTTP, or AUTH for mail.send), or just a key. */
-  async authorize(key: string, address: string, scope: string | undefined): Promise<Login> {
+  /**
+   * A key that was presented for something that needs `scope` (over HTTP, or AUTH for mail.send), or just a key.
+   * @param helo what the client calls itself, '' over HTTP.
+   */
+  async authorize(key: string, address: string, scope: string | undefined, helo = ''): Promise<Login> {
     if (this.verifier.needsStore(key) && !this.guard.mayLookUp(address)) {
       return { refusal: refuse('auth-unavailable'), verdict: 'held-back' };
     }
     const login = judge(await this.verifier.verify(key, address), scope);
     if ('refusal' in login) return this.#guarded(login, address, key);
-    this.usage.note(login.principal.keyId, address);
+    this.noteUse(login.principal, { address, helo });
     return login;
   }
 
@@ -67,9 +78,10 @@ export class Authenticator {
     return refusal ? { ...denial, refusal } : denial;
   }
 
-  /** A message was sent with the key: for its `last used`. */
-  noteUse(principal: Principal, address: string): void {
-    this.usage.note(principal.keyId, address);
+  /** A message was sent with the key, or somebody logged in: for its `last used`. */
+  noteUse({ keyId, secret }: Principal, { address, helo }: { address: string; helo: string }): void {
+    this.usage.note(keyId, address);
+    if (secret.isOld) this.usage.noteOld(keyId, secret.mark, { address, helo });
   }
 
   /**
@@ -77,7 +89,7 @@ export class Authenticator {
    * `key-revoked`; keys that cannot be checked now are a temporary fault, never a revocation.
    */
   recheck(principal: Principal, address: string): Refusal | Principal | Promise<Refusal | Principal> {
-    const verdict = this.verifier.recheck(principal.keyId, address);
+    const verdict = this.verifier.recheck(principal.keyId, principal.secret.mark, address);
     return verdict instanceof Promise ? verdict.then(recheckOutcome) : recheckOutcome(verdict);
   }
 }
@@ -94,16 +106,17 @@ function judge(verdict: Verdict, scope: string | undefined): Login {
       const { id, scopes, restrictions } = verdict.key;
       if (scope !== undefined && !allows(scopes, scope))
         return { refusal: refuse('no-send-scope'), verdict: 'no-scope', keyId: id };
-      return { principal: { keyId: id, scopes, restrictions } };
+      return { principal: { keyId: id, secret: verdict.secret, scopes, restrictions } };
     }
     case 'malformed':
       return { refusal: refuse('bad-credentials'), verdict: 'malformed' };
     case 'unavailable':
       return { refusal: refuse('auth-unavailable'), verdict: 'unavailable' };
     case 'unknown':
-      return { refusal: refuse('bad-key'), verdict: 'unknown' };
+      return { refusal: refuse('bad-key'), verdict: 'unknown', ...(verdict.key && { keyId: verdict.key.id }) };
     case 'revoked':
     case 'expired':
+    case 'rotated':
     case 'denied-ip':
       return { refusal: refuse('bad-key'), verdict: verdict.kind, keyId: verdict.key.id };
   }

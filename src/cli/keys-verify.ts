@@ -8,6 +8,7 @@ import { allows } from '../keys/scopes.js';
 import { KeyVerifier, type Verdict } from '../keys/verify.js';
 import { answer, configOf } from './context.js';
 import { keyAsJson, restrictionsText, scopesText } from './key-view.js';
+import { time } from './output.js';
 import { readAddressOrDomain } from '../keys/restriction-text.js';
 import { usable } from './restriction-options.js';
 import { openPepper, withStore } from './store-session.js';
@@ -24,6 +25,7 @@ const EXPLAIN: Record<Verdict['kind'], string> = {
   unknown: 'no such key was made here, or its secret is wrong',
   revoked: 'the key was revoked',
   expired: 'the key has expired',
+  rotated: 'this secret of the key was replaced, and the time in which both were good is over',
   'denied-ip': 'the key may not be used from this address',
   unavailable: 'the key cannot be checked now: Redis is away',
 };
@@ -82,8 +84,10 @@ function refusals(key: KeyRecord, { from, to }: VerifyOptions): string[] {
 
 function print(self: Command, verdict: Verdict, problems: string[]): void {
   const key = 'key' in verdict ? verdict.key : undefined;
+  const isOld = verdict.kind === 'valid' && verdict.secret.isOld;
   const value = {
     verdict: verdict.kind,
+    ...(isOld && { old_secret: true }),
     may_send: problems.length === 0,
     reasons: problems,
     ...(key && { key: keyAsJson(key, systemClock.now()) }),
@@ -91,6 +95,7 @@ function print(self: Command, verdict: Verdict, problems: string[]): void {
   answer(self, value, (out) => {
     out.line(problems.length ? `refused: ${problems.join('; ')}` : 'accepted: the key may send mail');
     if (!key) return;
+    if (isOld) out.line(`this is its old secret, which is good until ${time(key.previousUntil)}`);
     out.line(`key ${key.id} (${key.name}), ${scopesText(key)}`);
     restrictionsText(key.restrictions).forEach((line) => out.line(`restricted: ${line}`));
   });

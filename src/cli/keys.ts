@@ -3,16 +3,19 @@ import { Option, type Command } from 'commander';
 import { systemClock } from '../base/clock.js';
 import { OperatorError } from '../base/fault.js';
 import { systemRandom } from '../base/ids.js';
+import type { KeyChange, KeyEditor } from '../keys/editor.js';
 import { checkName, checkScopes, mint } from '../keys/mint.js';
 import type { Restrictions } from '../keys/policy.js';
 import type { KeyRecord } from '../keys/record.js';
 import type { KeyStore } from '../keys/store.js';
+import { secretMark } from '../keys/verify.js';
 import { answer, configOf } from './context.js';
-import { keyAsJson, restrictionsText, scopesText, stateText } from './key-view.js';
+import { keyAsJson, restrictionsText, rotationText, scopesText, stateText, type OldSecretUse } from './key-view.js';
+import { rotateCommand } from './keys-rotate.js';
 import { verifyCommand } from './keys-verify.js';
 import { day, time } from './output.js';
 import { addRestrictionOptions, collect, restrictionsOf, type RestrictionOptions } from './restriction-options.js';
-import { openPepper, withStore } from './store-session.js';
+import { openEditor, openPepper, withStore } from './store-session.js';
 
 type ScopeOptions = { name?: string; scope?: string[] };
 
@@ -25,6 +28,7 @@ export function keysCommand(program: Command): void {
   listCommand(keys);
   showCommand(keys);
   updateCommand(keys);
+  rotateCommand(keys);
   revokeCommand(keys);
   verifyCommand(keys);
 }
@@ -51,9 +55,9 @@ function createCommand(keys: Command): void {
         ...(options.scope && { scopes: options.scope }),
         restrictions: restrictionsOf(options, now),
       };
-      const { text, record } = await withStore(config, async ({ keys: store }) => {
-        const secrets = { ...config.keys, pepper: await openPepper(config, store) };
-        return mint(store, secrets, { clock: systemClock, random: systemRandom }, request);
+      const { text, record } = await withStore(config, async (session) => {
+        const secrets = { ...config.keys, pepper: await openPepper(config, session.keys) };
+        return mint(await openEditor(config, session), secrets, { clock: systemClock, random: systemRandom }, request);
       });
       answer(self, { api_key: text, ...keyAsJson(record, now) }, (out) => {
         out.line(text);
@@ -96,14 +100,17 @@ function showCommand(keys: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  postern keys show <id>')
     .action(async (id: string, _options: object, self: Command) => {
-      const record = await withStore(configOf(self), ({ keys: store }) => find(store, id));
-      printKey(self, record);
+      const { record, users } = await withStore(configOf(self), async ({ keys: store }) => {
+        const record = await find(store, id);
+        return { record, users: await store.oldUsers(id, secretMark(record.previousHash)) };
+      });
+      printKey(self, record, users);
     });
 }
 
-function printKey(self: Command, record: KeyRecord): void {
+function printKey(self: Command, record: KeyRecord, oldUsers: OldSecretUse[] = []): void {
   const now = systemClock.now();
-  answer(self, keyAsJson(record, now), (out) => {
+  answer(self, keyAsJson(record, now, oldUsers), (out) => {
     const from = record.lastUsedFrom ? ` from ${record.lastUsedFrom}` : '';
     const facts = [
       ...[`id          ${record.id}`, `name        ${record.name}`, `state       ${stateText(record, now)}`],
@@ -111,6 +118,7 @@ function printKey(self: Command, record: KeyRecord): void {
       ...restrictionsText(record.restrictions).map((line) => `restricted  ${line}`),
       ...[`created     ${time(record.createdAt)}`, `last used   ${time(record.lastUsedAt)}${from}`],
       ...(record.revokedAt ? [`revoked     ${time(record.revokedAt)}`] : []),
+      ...rotationText(record, oldUsers, now),
     ];
     facts.forEach((line) => out.line(line));
   });
@@ -148,16 +156,17 @@ function updateCommand(keys: Command): void {
   addRestrictionOptions(command)
     .addHelpText('after', '\nExample:\n  postern keys update <id> --scope mail.send --lift rate --max-recipients 10')
     .action(async (id: string, options: UpdateOptions, self: Command) => {
-      const record = await withStore(configOf(self), async ({ keys: store }) => {
-        const before = await find(store, id);
-        await store.update(id, changeOf(before, options));
-        return find(store, id);
+      const config = configOf(self);
+      const record = await withStore(config, async (session) => {
+        const editor = await openEditor(config, session);
+        return editor.update(id, (before) => changeOf(before, options));
       });
+      if (!record) throw new OperatorError(`no such key: ${id}`);
       printKey(self, record);
     });
 }
 
-function changeOf(before: KeyRecord, options: UpdateOptions): Parameters<KeyStore['update']>[1] {
+function changeOf(before: KeyRecord, options: UpdateOptions): KeyChange {
   const restrictions = { ...before.restrictions, ...restrictionsOf(options, systemClock.now()) };
   for (const name of options.lift ?? []) delete restrictions[LIFTABLE[name]!];
   return {
@@ -175,9 +184,11 @@ function revokeCommand(keys: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  postern keys revoke <id> <id>')
     .action(async (ids: string[], _options: object, self: Command) => {
-      const missing = await withStore(configOf(self), async ({ keys: store }) => {
+      const config = configOf(self);
+      const missing = await withStore(config, async (session) => {
+        const editor = await openEditor(config, session);
         const revokedAt = systemClock.now();
-        const found = await Promise.all(ids.map((id) => revokeOne(store, id, revokedAt)));
+        const found = await Promise.all(ids.map((id) => revokeOne(editor, id, revokedAt)));
         return ids.filter((_id, at) => !found[at]);
       });
       const revoked = ids.filter((id) => !missing.includes(id));
@@ -187,9 +198,8 @@ function revokeCommand(keys: Command): void {
 }
 
 /** A key that was revoked before keeps the time of its end. */
-async function revokeOne(store: KeyStore, id: string, revokedAt: number): Promise<boolean> {
-  const record = await store.find(id);
-  return Boolean(record && (record.revokedAt || (await store.update(id, { revokedAt }))));
+async function revokeOne(editor: KeyEditor, id: string, revokedAt: number): Promise<boolean> {
+  return (await editor.update(id, (before) => (before.revokedAt ? {} : { revokedAt }))) !== undefined;
 }
 
 async function find(store: KeyStore, id: string): Promise<KeyRecord> {

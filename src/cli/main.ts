@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { OperatorError } from '../base/fault.js';
 import { maskKeys } from '../base/mask.js';
 import { StoreUnavailable } from '../base/redis.js';
+import { auditCommand } from './audit.js';
 import { configCommand } from './config.js';
 import { guardCommand } from './guard.js';
 import { keysCommand } from './keys.js';
@@ -25,6 +26,7 @@ function makeProgram(): Command {
     .addHelpText('after', '\nExample:\n  postern keys create --name billing\n  postern serve');
   serveCommand(program);
   keysCommand(program);
+  auditCommand(program);
   messagesCommand(program);
   guardCommand(program);
   sendCommand(program);

@@ -13,12 +13,13 @@ import type { RedisClient } from '../base/redis.js';
 import { keepPrivate } from '../base/private-folder.js';
 import { forgetSecrets, processEnv, type Config } from '../config.js';
 import { mint } from '../keys/mint.js';
+import type { KeyEditor } from '../keys/editor.js';
 import { KeyStore } from '../keys/store.js';
 import { Supervisor, type SupervisorRuntime } from '../supervisor.js';
 import { allRoles, type Addresses, type Role } from '../worker-messages.js';
 import { configOf, wantsJson } from './context.js';
 import { standardOutput } from './output.js';
-import { locateRedis, openPepper, openRedis } from './store-session.js';
+import { locateRedis, openEditor, openPepper, openRedis } from './store-session.js';
 import { destinationLine, printWelcome } from './welcome.js';
 
 export function serveCommand(program: Command): void {
@@ -99,7 +100,7 @@ function reload(started: Config, read: () => Config, supervisor: Supervisor, log
 
 interface Prepared {
   runtime: SupervisorRuntime;
-  keys: KeyStore;
+  keys: KeyEditor;
 }
 
 /** Everything that must be right before a worker is started, in the order in which an operator would look. */
@@ -119,7 +120,7 @@ async function prepare(config: Config, roles: Role[], log: Log, lifecycle: Lifec
   const pepper = await openPepper(config, keys);
   const files = await certificateFiles(config.tls, config.dataDir, config.hostname);
   const runtime = { roles, redisUrl: url, embedded: embedded !== undefined, pepper, certificateFiles: files };
-  return { runtime, keys };
+  return { runtime, keys: await openEditor(config, { redis, keys }, 'server') };
 }
 
 async function checkDurability(config: Config, redis: RedisClient, log: Log): Promise<void> {
@@ -134,7 +135,7 @@ async function checkDurability(config: Config, redis: RedisClient, log: Log): Pr
   log.warn(text);
 }
 
-async function mintFirstKey(config: Config, keys: KeyStore, pepper: string): Promise<string | undefined> {
+async function mintFirstKey(config: Config, keys: KeyEditor, pepper: string): Promise<string | undefined> {
   if ((await keys.count()) > 0) return undefined;
   const secrets = { ...config.keys, pepper };
   return (await mint(keys, secrets, { clock: systemClock, random: systemRandom }, { name: 'first key' })).text;

@@ -1,13 +1,17 @@
 // A command's connection to the store, beside a running server or without one: an embedded Redis that is not running
 // is started for the length of the command.
+import { hostname, userInfo } from 'node:os';
 import { resolve } from 'node:path';
+import { systemClock } from '../base/clock.js';
 import { EmbeddedRedis } from '../base/embedded-redis.js';
 import { messageOf, OperatorError } from '../base/fault.js';
 import { Lifecycle } from '../base/lifecycle.js';
 import { silentLog, type Log } from '../base/log.js';
 import { maskUrl } from '../base/mask.js';
 import { connectRedis, whenReady, type RedisClient } from '../base/redis.js';
-import { embeddedRedisConf, type Config } from '../config.js';
+import { embeddedRedisConf, processEnv, type Config } from '../config.js';
+import { AuditLog } from '../keys/audit.js';
+import { KeyEditor } from '../keys/editor.js';
 import { loadPepper, pepperMark } from '../keys/pepper.js';
 import { KeyStore } from '../keys/store.js';
 
@@ -59,6 +63,31 @@ export async function openRedis(config: Config, url: string, embedded: boolean, 
   } catch (error) {
     client.disconnect();
     throw new OperatorError(`redis.url: cannot reach Redis at ${maskUrl(url)}: ${messageOf(error)}`);
+  }
+}
+
+/** The keys, for changes in the name of whoever runs the command. @throws OperatorError */
+export async function openEditor(config: Config, { redis, keys }: StoreSession, actor = whoRuns()): Promise<KeyEditor> {
+  return new KeyEditor(redis, await openAudit(config, { redis, keys }), actor);
+}
+
+/** @throws OperatorError */
+export async function openAudit(config: Config, { redis, keys }: StoreSession): Promise<AuditLog> {
+  return new AuditLog(redis, { ...config.audit, pepper: await openPepper(config, keys) }, systemClock);
+}
+
+/** `cli:<user>@<host>`; with sudo also who asked for it: `cli:alice/postern@mail1`. */
+function whoRuns(): string {
+  const { SUDO_USER } = processEnv();
+  return `cli:${SUDO_USER ? `${SUDO_USER}/` : ''}${userName()}@${hostname()}`;
+}
+
+/** A user without an entry in the list of users, as containers have them, has a number alone. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'unknown');
   }
 }
 

@@ -5,10 +5,10 @@ import { maskKeys } from '../base/mask.js';
 import type { Random } from '../base/ids.js';
 import { hashKey } from './pepper.js';
 import type { Restrictions } from './policy.js';
+import type { KeyEditor } from './editor.js';
 import type { KeyRecord } from './record.js';
 import { FULL_ACCESS, scopeProblems } from './scopes.js';
 import { makeKey } from './shape.js';
-import type { KeyStore } from './store.js';
 
 export interface MintRequest {
   /** 1 to 100 characters, need not be unique. */
@@ -29,7 +29,7 @@ export class TooManyKeys extends OperatorError {}
 
 /** @throws OperatorError for an unusable name or scope, TooManyKeys, StoreUnavailable. */
 export async function mint(
-  store: KeyStore,
+  keys: KeyEditor,
   settings: { prefix: string; pepper: string; maxKeys: number },
   { clock, random }: { clock: Clock; random: Random },
   request: MintRequest,
@@ -39,6 +39,7 @@ export async function mint(
     id,
     name: checkName(request.name),
     hash: hashKey(settings.pepper, text),
+    ...{ previousHash: '', previousUntil: 0, rotatedAt: 0 },
     scopes: request.scopes?.length ? checkScopes(request.scopes) : [FULL_ACCESS],
     restrictions: request.restrictions ?? {},
     createdAt: clock.now(),
@@ -48,7 +49,7 @@ export async function mint(
     lastUsedFrom: '',
   };
   const { maxKeys } = settings;
-  if (!(await store.insert(record, maxKeys))) {
+  if (!(await keys.insert(record, maxKeys))) {
     throw new TooManyKeys(`there are ${maxKeys} keys already: revoke one, or raise keys.maxKeys`);
   }
   return { text, record };

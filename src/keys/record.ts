@@ -8,6 +8,11 @@ export interface KeyRecord {
   name: string;
   /** HMAC-SHA-256 of the whole key under the pepper, base64url. */
   hash: string;
+  /** The same of the secret that was replaced last, '' when none was. It is good before `previousUntil` alone. */
+  previousHash: string;
+  /** Milliseconds since the epoch, or 0. */
+  previousUntil: number;
+  rotatedAt: number;
   /** `['*']` for full access. */
   scopes: string[];
   restrictions: Restrictions;
@@ -38,12 +43,21 @@ export function toHash(record: KeyRecord): Record<string, string> {
   return {
     name: record.name,
     hash: record.hash,
+    previous_hash: record.previousHash,
+    previous_until: String(record.previousUntil),
+    rotated_at: String(record.rotatedAt),
     scopes: JSON.stringify(record.scopes),
     restrictions: JSON.stringify(record.restrictions),
     created_at: String(record.createdAt),
     generation: String(record.generation),
     revoked_at: String(record.revokedAt),
   };
+}
+
+/** Not NaN, with which every comparison is false: a key would be neither revoked nor its old secret at an end. */
+function whole(text: string | undefined): number {
+  if (text === undefined || !/^\d{1,16}$/.test(text)) throw new Error('a number is damaged');
+  return Number(text);
 }
 
 /** @throws when a field is damaged. */
@@ -53,12 +67,15 @@ export function fromHash(id: string, hash: Record<string, string>): KeyRecord | 
     id,
     name: hash.name ?? '',
     hash: hash.hash,
+    previousHash: hash.previous_hash ?? '',
+    previousUntil: whole(hash.previous_until ?? '0'),
+    rotatedAt: whole(hash.rotated_at ?? '0'),
     scopes: z.array(z.string()).parse(JSON.parse(hash.scopes ?? '')),
     restrictions: restrictionsSchema.parse(JSON.parse(hash.restrictions ?? '')),
-    createdAt: Number(hash.created_at),
-    generation: Number(hash.generation),
-    revokedAt: Number(hash.revoked_at ?? '0'),
-    lastUsedAt: Number(hash.last_used_at ?? '0'),
+    createdAt: whole(hash.created_at),
+    generation: whole(hash.generation),
+    revokedAt: whole(hash.revoked_at),
+    lastUsedAt: whole(hash.last_used_at ?? '0'),
     lastUsedFrom: hash.last_used_from ?? '',
   };
 }

@@ -18,8 +18,13 @@ export function makeKey(prefix: string, random: Random): KeyParts {
   // An id that begins with a dash would be taken for an option on a command line.
   let id = randomId(random);
   while (id.startsWith('-')) id = randomId(random);
-  const entropy = random(RANDOM_OCTETS);
-  return { id, text: `${prefix}.${id}.${secretOf(prefix, id, entropy).toString('base64url')}` };
+  return makeSecret(prefix, id, random);
+}
+
+/** A key of this id with a new secret. */
+export function makeSecret(prefix: string, id: string, random: Random): KeyParts {
+  const secret = secretOf(prefix, id, random(RANDOM_OCTETS));
+  return { id, text: `${prefix}.${id}.${secret.toString('base64url')}` };
 }
 
 /** The parts of a well-formed key with a right checksum, or undefined. */

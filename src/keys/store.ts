@@ -1,67 +1,32 @@
 // Keys in Redis: one hash a key, an index by creation time, a counter that rises with every change and a channel
-// that tells of it. Promise: a change and its announcement are one step, and every change gets a new generation.
+// that tells of it. Here they are read; they are changed by editor.ts alone.
+import { maskKeys } from '../base/mask.js';
 import type { RedisClient } from '../base/redis.js';
 import { StoreUnavailable, throwStoreFault } from '../base/redis.js';
-import { fromHash, toHash, type KeyRecord } from './record.js';
+import { fromHash, type KeyRecord } from './record.js';
 
-const INDEX = 'postern:{keys}:index';
-const GENERATION = 'postern:{keys}:generation';
+export const INDEX = 'postern:{keys}:index';
+export const GENERATION = 'postern:{keys}:generation';
 const PEPPER_MARK = 'postern:{keys}:pepper';
-const KEY_PREFIX = 'postern:{keys}:key:';
-const keyOf = (id: string): string => KEY_PREFIX + id;
+export const KEY_PREFIX = 'postern:{keys}:key:';
+export const keyOf = (id: string): string => KEY_PREFIX + id;
 
 /** Messages on this channel are ids of keys that changed. */
 export const CHANGES = 'postern:{keys}:changed';
 
-/**
- * Allowed when Redis is full: a client that fills it must be stopped by revoking its key.
- * KEYS: key hash, index, generation counter. ARGV: id, channel, created_at ('' = the key must exist), the prefix of key
- * hashes, most keys that there may be, the generation that the key must have ('' = any), field, value...
- * Returns the new generation, 0 when the key to change does not exist, -1 when there are too many keys that are not
- * revoked, -2 when the key has another generation.
- */
-const WRITE = `#!lua flags=allow-oom
-local exists = redis.call('EXISTS', KEYS[1]) == 1
-if ARGV[3] == '' and not exists then return 0 end
-if ARGV[6] ~= '' and redis.call('HGET', KEYS[1], 'generation') ~= ARGV[6] then return -2 end
-local max = tonumber(ARGV[5])
-if ARGV[3] ~= '' and redis.call('ZCARD', KEYS[2]) >= max then
-  local live = 0
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-    if redis.call('HGET', ARGV[4] .. id, 'revoked_at') == '0' then live = live + 1 end
-  end
-  if live >= max then return -1 end
-end
-local generation = redis.call('INCR', KEYS[3])
-redis.call('HSET', KEYS[1], 'generation', generation, unpack(ARGV, 7))
-if ARGV[3] ~= '' then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1]) end
-redis.call('PUBLISH', ARGV[2], ARGV[1])
-return generation`;
+/** A client that used a secret which was replaced. */
+export interface OldSecretUser {
+  address: string;
+  /** What it called itself in EHLO, or `HTTP`. */
+  name: string;
+}
 
-type ChangeableFields = Partial<Pick<KeyRecord, 'name' | 'scopes' | 'restrictions' | 'revokedAt'>>;
+const MAX_OLD_USERS = 50;
+const OLD_USERS_SECONDS = 30 * 86_400;
+const oldUsersOf = (id: string, mark: string): string => `postern:{keys}:old:${id}:${mark}`;
 
 export class KeyStore {
-  constructor(private readonly redis: RedisClient) {}
-
-  /** Writes a new key. @returns false when there are `maxKeys` already that are not revoked. @throws StoreUnavailable */
-  async insert(record: KeyRecord, maxKeys = Infinity): Promise<boolean> {
-    const fields = Object.entries(toHash(record)).filter(([name]) => name !== 'generation');
-    const bounds = { maxKeys: Number.isFinite(maxKeys) ? maxKeys : Number.MAX_SAFE_INTEGER };
-    return (await this.#write(record.id, String(record.createdAt), fields.flat(), bounds)) > 0;
-  }
-
-  /**
-   * Changes what is given of a key. @param ifGeneration change it only if nobody else has, since it was read.
-   * @returns false when there is no such key, or it has changed. @throws StoreUnavailable
-   */
-  async update(id: string, change: ChangeableFields, ifGeneration?: number): Promise<boolean> {
-    const fields: string[] = [];
-    if (change.name !== undefined) fields.push('name', change.name);
-    if (change.scopes) fields.push('scopes', JSON.stringify(change.scopes));
-    if (change.restrictions) fields.push('restrictions', JSON.stringify(change.restrictions));
-    if (change.revokedAt !== undefined) fields.push('revoked_at', String(change.revokedAt));
-    return (await this.#write(id, '', fields, { ifGeneration })) > 0;
-  }
+  constructor(protected readonly redis: RedisClient) {}
 
   /** @throws StoreUnavailable, also for a damaged record: a key that cannot be read is not a key that is unknown. */
   async find(id: string): Promise<KeyRecord | undefined> {
@@ -98,22 +63,31 @@ export class KeyStore {
     await this.redis.hset(keyOf(id), 'last_used_at', String(at), 'last_used_from', from).catch(throwStoreFault);
   }
 
+  /** Notes who used the secret of that mark after it was replaced: the newest users are kept, for a month. */
+  async touchOld(id: string, mark: string, at: number, { address, name }: OldSecretUser): Promise<void> {
+    const users = oldUsersOf(id, mark);
+    const member = JSON.stringify([address, maskKeys(name)]);
+    const steps = this.redis
+      .multi()
+      .zadd(users, at, member)
+      .zremrangebyrank(users, 0, -MAX_OLD_USERS - 1);
+    await steps.expire(users, OLD_USERS_SECONDS).exec().catch(throwStoreFault);
+  }
+
+  /** Who used it, and when last, newest first. */
+  async oldUsers(id: string, mark: string): Promise<(OldSecretUser & { at: number })[]> {
+    const found = await this.redis.zrevrange(oldUsersOf(id, mark), 0, -1, 'WITHSCORES').catch(throwStoreFault);
+    return Array.from({ length: found.length / 2 }, (_each, index) => {
+      const [address, name] = JSON.parse(found[2 * index]!) as [string, string];
+      return { address, name, at: Number(found[2 * index + 1]) };
+    });
+  }
+
   /** Leaves `mark` when there is none yet. @returns the mark that is there: it differs when the pepper does. */
   async markPepper(mark: string): Promise<string> {
     const known = await this.redis.get(PEPPER_MARK).catch(throwStoreFault);
     if (known !== null) return known;
     await this.redis.setnx(PEPPER_MARK, mark).catch(throwStoreFault);
     return (await this.redis.get(PEPPER_MARK).catch(throwStoreFault)) ?? '';
-  }
-
-  async #write(
-    id: string,
-    createdAt: string,
-    fields: string[],
-    bounds: { maxKeys?: number; ifGeneration?: number | undefined },
-  ): Promise<number> {
-    const { maxKeys = 0, ifGeneration = '' } = bounds;
-    const args = [id, CHANGES, createdAt, KEY_PREFIX, String(maxKeys), String(ifGeneration), ...fields];
-    return Number(await this.redis.eval(WRITE, 3, keyOf(id), INDEX, GENERATION, ...args).catch(throwStoreFault));
   }
 }

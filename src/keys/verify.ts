@@ -9,11 +9,23 @@ import type { KeyRecord } from './record.js';
 import { parseKey } from './shape.js';
 
 export type Verdict =
-  | { kind: 'valid'; key: KeyRecord }
+  | { kind: 'valid'; key: KeyRecord; secret: Secret }
   | { kind: 'malformed' }
-  | { kind: 'unknown' }
-  | { kind: 'revoked' | 'expired' | 'denied-ip'; key: KeyRecord }
+  /** With the key whose secret it is not, where there is such a key. */
+  | { kind: 'unknown'; key?: KeyRecord }
+  /** `rotated`: a secret that was replaced, and whose time is over. */
+  | { kind: 'revoked' | 'expired' | 'denied-ip' | 'rotated'; key: KeyRecord }
   | { kind: 'unavailable'; fault: StoreUnavailable };
+
+/** Which of a key's secrets was shown, without saying it. */
+export interface Secret {
+  mark: string;
+  /** Whether it is the old one of a rotation, which lives on for a while. */
+  isOld: boolean;
+}
+
+/** Tells the secrets of a key apart: the beginning of its HMAC. */
+export const secretMark = (hash: string): string => hash.slice(0, 22);
 
 export class KeyVerifier {
   constructor(
@@ -26,9 +38,12 @@ export class KeyVerifier {
   async verify(text: string, address: string): Promise<Verdict> {
     const parts = parseKey(this.settings.prefix, text);
     if (!parts) return { kind: 'malformed' };
+    const hash = hashKey(this.settings.pepper, parts.text);
     const found = await this.#find(parts.id);
     if (!found || found instanceof StoreUnavailable) return absent(found);
-    return this.#matches(found, parts.text) ? this.#judge(found, address) : { kind: 'unknown' };
+    const [isCurrent, isOld] = [isEqual(found.hash, hash), isEqual(found.previousHash, hash)];
+    if (!isCurrent && !isOld) return { kind: 'unknown', key: found };
+    return this.#judge(found, { mark: secretMark(hash), isOld: !isCurrent }, address);
   }
 
   /** Whether to judge `text` means to ask Redis: it has the shape of a key, and memory does not know it. */
@@ -39,16 +54,23 @@ export class KeyVerifier {
 
   /**
    * Judges a key that was verified before. No I/O while nothing has changed: then the answer is not a promise.
-   * @param id the key's id, from the session.
+   * @param id the key's id, and `mark` the mark of the secret that was shown, from the session.
    */
-  recheck(id: string, address: string): Verdict | Promise<Verdict> {
+  recheck(id: string, mark: string, address: string): Verdict | Promise<Verdict> {
     const known = this.directory.cached(id);
-    return known ? this.#judge(known, address) : this.#recheckStored(id, address);
+    return known ? this.#rejudge(known, mark, address) : this.#recheckStored(id, mark, address);
   }
 
-  async #recheckStored(id: string, address: string): Promise<Verdict> {
+  async #recheckStored(id: string, mark: string, address: string): Promise<Verdict> {
     const found = await this.#find(id);
-    return !found || found instanceof StoreUnavailable ? absent(found) : this.#judge(found, address);
+    return !found || found instanceof StoreUnavailable ? absent(found) : this.#rejudge(found, mark, address);
+  }
+
+  /** A secret that was replaced twice has no hash any more: it is over. */
+  #rejudge(key: KeyRecord, mark: string, address: string): Verdict {
+    if (mark === secretMark(key.hash)) return this.#judge(key, { mark, isOld: false }, address);
+    if (mark === secretMark(key.previousHash)) return this.#judge(key, { mark, isOld: true }, address);
+    return { kind: 'rotated', key };
   }
 
   async #find(id: string): Promise<KeyRecord | StoreUnavailable | undefined> {
@@ -60,19 +82,20 @@ export class KeyVerifier {
     }
   }
 
-  #matches(record: KeyRecord, text: string): boolean {
-    const stored = Buffer.from(record.hash);
-    const computed = Buffer.from(hashKey(this.settings.pepper, text));
-    return stored.length === computed.length && timingSafeEqual(stored, computed);
-  }
-
-  #judge(key: KeyRecord, address: string): Verdict {
+  #judge(key: KeyRecord, secret: Secret, address: string): Verdict {
     if (key.revokedAt > 0) return { kind: 'revoked', key };
     const { expires_at: expiresAt, ips } = key.restrictions;
     if (expiresAt !== undefined && this.clock.now() >= expiresAt * 1000) return { kind: 'expired', key };
+    if (secret.isOld && this.clock.now() >= key.previousUntil) return { kind: 'rotated', key };
     if (ips && !networkMatches(ips, address)) return { kind: 'denied-ip', key };
-    return { kind: 'valid', key };
+    return { kind: 'valid', key, secret };
   }
+}
+
+/** In constant time for hashes of the same length, which all are but the empty one of a key that was never rotated. */
+function isEqual(stored: string, computed: string): boolean {
+  const [a, b] = [Buffer.from(stored), Buffer.from(computed)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 function absent(fault: StoreUnavailable | undefined): Verdict {

@@ -1,6 +1,7 @@
 // /v3/api_keys: keys that make, change and revoke keys. Shapes, statuses and texts are SendGrid's; `restrictions` is
 // ours and may be left out. Promise: no key makes or widens another beyond itself, and no secret is shown but the
 // new one, once.
+import type { FastifyRequest } from 'fastify';
 import type { HttpGate } from '../authenticate/bearer.js';
 import type { Principal } from '../authenticate/principal.js';
 import type { Clock } from '../base/clock.js';
@@ -9,6 +10,7 @@ import type { HttpServer } from '../base/http-server.js';
 import type { Random } from '../base/ids.js';
 import { isWithin, restrictionsBeyond, scopesBeyond, scopesToHandOn, withInherited } from '../keys/delegation.js';
 import type { Powers, Problem } from '../keys/delegation.js';
+import type { KeyChange, KeyEditor } from '../keys/editor.js';
 import { mint, TooManyKeys, type Minted } from '../keys/mint.js';
 import type { Restrictions } from '../keys/policy.js';
 import type { KeyRecord } from '../keys/record.js';
@@ -18,14 +20,15 @@ import * as shapes from './api-key-shapes.js';
 
 export interface ApiKeyParts {
   gate: HttpGate;
-  keys: KeyStore;
+  keys: KeyEditor;
   settings: { prefix: string; pepper: string; maxKeys: number };
   clock: Clock;
   random: Random;
 }
 
-/** Two changes of one key at the same time: the second one looks again. */
-const MAX_TRIES = 5;
+/** Changes in the name of the key that asks. */
+const editorOf = ({ gate, keys }: Pick<ApiKeyParts, 'gate' | 'keys'>, request: FastifyRequest): KeyEditor =>
+  keys.as(`key:${gate.principal(request).keyId}`);
 
 export function apiKeyRoutes(server: HttpServer, parts: ApiKeyParts): void {
   createRoute(server, parts);
@@ -52,13 +55,13 @@ function createRoute(server: HttpServer, parts: ApiKeyParts): void {
       ...restrictionsBeyond(wanted.restrictions, giver.restrictions),
       ...expiryFaults(restrictions, parts.clock),
     ]);
-    const { text, record } = await mintWithin(parts, { name, ...wanted });
+    const { text, record } = await mintWithin(parts, editorOf(parts, request), { name, ...wanted });
     return reply.code(201).send({ api_key: text, ...shown(record) });
   });
 }
 
-async function mintWithin(parts: ApiKeyParts, request: Powers & { name: string }): Promise<Minted> {
-  const { keys, settings, clock, random } = parts;
+async function mintWithin(parts: ApiKeyParts, keys: KeyEditor, request: Powers & { name: string }): Promise<Minted> {
+  const { settings, clock, random } = parts;
   try {
     return await mint(keys, settings, { clock, random }, { ...request, scopes: [...request.scopes] });
   } catch (error) {
@@ -83,13 +86,14 @@ function readRoute(server: HttpServer, { gate, keys }: ApiKeyParts): void {
   );
 }
 
-function renameRoute(server: HttpServer, { gate, keys }: ApiKeyParts): void {
-  const onRequest = gate.guard('api_keys.update');
+function renameRoute(server: HttpServer, parts: ApiKeyParts): void {
+  const onRequest = parts.gate.guard('api_keys.update');
   const { schema, errorHandler } = shapes.rename;
   server.patch('/v3/api_keys/:api_key_id', { onRequest, schema, errorHandler }, async (request) => {
-    const { id } = await find(keys, request.params.api_key_id, NOTHING_TO_UPDATE);
     const { name } = request.body;
-    await keys.update(id, { name });
+    const { id } = await change(editorOf(parts, request), request.params.api_key_id, NOTHING_TO_UPDATE, () => ({
+      name,
+    }));
     return { api_key_id: id, name };
   });
 }
@@ -97,17 +101,18 @@ function renameRoute(server: HttpServer, { gate, keys }: ApiKeyParts): void {
 const NOTHING_TO_UPDATE = 'unable to find API Key to update';
 
 function replaceRoute(server: HttpServer, parts: ApiKeyParts): void {
-  const { gate, keys } = parts;
+  const { gate } = parts;
   const onRequest = gate.guard('api_keys.update');
   const { schema, errorHandler } = shapes.replace;
   server.put('/v3/api_keys/:api_key_id', { onRequest, schema, errorHandler }, async (request) => {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const before = await find(keys, request.params.api_key_id, NOTHING_TO_UPDATE);
-      const giver = await presentPowers(parts, gate.principal(request));
-      const change = changeOf(before, request.body, giver, parts.clock);
-      if (await keys.update(before.id, change, before.generation)) return shown({ ...before, ...change });
-    }
-    throw fault(503, 'service unavailable');
+    const record = await change(
+      editorOf(parts, request),
+      request.params.api_key_id,
+      NOTHING_TO_UPDATE,
+      async (before) =>
+        changeOf(before, request.body, await presentPowers(parts, gate.principal(request)), parts.clock),
+    );
+    return shown(record);
   });
 }
 
@@ -118,7 +123,7 @@ interface Replacement {
 }
 
 /** What is left out stays. A change that only narrows is open to every key that may change keys. */
-function changeOf(before: KeyRecord, body: Replacement, giver: Powers, clock: Clock): Replacement {
+function changeOf(before: KeyRecord, body: Replacement, giver: Powers, clock: Clock): KeyChange {
   const { name, scopes } = body;
   const restrictions = body.restrictions && withInherited(body.restrictions, giver);
   const after = { scopes: scopes ?? before.scopes, restrictions: restrictions ?? before.restrictions };
@@ -130,11 +135,12 @@ function changeOf(before: KeyRecord, body: Replacement, giver: Powers, clock: Cl
 }
 
 /** Taking away is never too much: whoever may delete keys may revoke any, its own too. */
-function revokeRoute(server: HttpServer, { gate, keys, clock }: ApiKeyParts): void {
-  const onRequest = gate.guard('api_keys.delete');
+function revokeRoute(server: HttpServer, parts: ApiKeyParts): void {
+  const onRequest = parts.gate.guard('api_keys.delete');
   server.delete('/v3/api_keys/:api_key_id', { onRequest, ...shapes.revoke }, async (request, reply) => {
-    const { id } = await find(keys, request.params.api_key_id, 'unable to find API Key for deletion');
-    await keys.update(id, { revokedAt: clock.now() });
+    const revokedAt = parts.clock.now();
+    const { api_key_id: id } = request.params;
+    await change(editorOf(parts, request), id, 'unable to find API Key for deletion', () => ({ revokedAt }));
     return reply.code(204).send();
   });
 }
@@ -150,6 +156,21 @@ function scopesRoute(server: HttpServer, { gate }: ApiKeyParts): void {
 async function find(keys: KeyStore, id: string, notFound: string): Promise<KeyRecord> {
   const record = await keys.find(id);
   if (!record || record.revokedAt > 0) throw fault(404, notFound);
+  return record;
+}
+
+/** Changes a key as `decide` says, which is asked again when somebody else was faster. */
+async function change(
+  keys: KeyEditor,
+  id: string,
+  notFound: string,
+  decide: (before: KeyRecord) => KeyChange | Promise<KeyChange>,
+): Promise<KeyRecord> {
+  const record = await keys.update(id, (before) => {
+    if (before.revokedAt > 0) throw fault(404, notFound);
+    return decide(before);
+  });
+  if (!record) throw fault(404, notFound);
   return record;
 }
 

@@ -9,7 +9,8 @@ import { systemRandom } from '../../src/base/ids.js';
 import { connectRedis, whenReady, type RedisClient } from '../../src/base/redis.js';
 import { KeyDirectory } from '../../src/keys/directory.js';
 import { mint, type MintRequest } from '../../src/keys/mint.js';
-import { KeyStore } from '../../src/keys/store.js';
+import { AuditLog } from '../../src/keys/audit.js';
+import { KeyEditor } from '../../src/keys/editor.js';
 import { KeyUsage } from '../../src/keys/usage.js';
 import { KeyVerifier } from '../../src/keys/verify.js';
 import { refuse, type Refusal } from '../../src/message/refusal.js';
@@ -25,7 +26,7 @@ let guardSays: Refusal | undefined;
 let redis: TestRedis;
 let commands: RedisClient;
 let channel: RedisClient;
-let store: KeyStore;
+let store: KeyEditor;
 let allowances: Allowances;
 let directory: KeyDirectory;
 let server: HttpServer;
@@ -38,7 +39,7 @@ beforeAll(async () => {
   commands = connectRedis(settings, 'commands', log);
   channel = connectRedis(settings, 'keys', log, true);
   await Promise.all([whenReady(commands, 10_000), whenReady(channel, 10_000)]);
-  store = new KeyStore(commands);
+  store = new KeyEditor(commands, new AuditLog(commands, { ...SECRETS, maxEntries: 1000 }, systemClock), 'test');
   allowances = new Allowances(commands, systemClock);
   directory = new KeyDirectory(store, channel, systemClock, log);
   directory.start();
@@ -215,7 +216,8 @@ it('tells a key with a rate of its own what is left of it', async () => {
   const left = async () => (await call('mail', `Bearer ${made.key}`)).headers;
 
   expect(await left()).toMatchObject({ 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '3' });
-  const principal = { keyId: made.id, scopes: [], restrictions: { rate: { messages: 3, seconds: 3600 } } };
+  const secret = { mark: '', isOld: false };
+  const principal = { keyId: made.id, secret, scopes: [], restrictions: { rate: { messages: 3, seconds: 3600 } } };
   await allowances.take(principal);
   expect(await left()).toMatchObject({ 'x-ratelimit-remaining': '2' });
   await allowances.take(principal);

@@ -8,7 +8,8 @@ import { silentLog } from '../../src/base/log.js';
 import { connectRedis, whenReady, type RedisClient } from '../../src/base/redis.js';
 import { mint } from '../../src/keys/mint.js';
 import { loadPepper } from '../../src/keys/pepper.js';
-import { KeyStore } from '../../src/keys/store.js';
+import { AuditLog } from '../../src/keys/audit.js';
+import { KeyEditor } from '../../src/keys/editor.js';
 import { RedisSpool } from '../../src/spool/redis-spool.js';
 import { cases, type BenchCase } from './cases.js';
 import { measure, type Sample } from './measure.js';
@@ -90,8 +91,9 @@ async function growQueue(redis: RedisClient, run: Run): Promise<void> {
 }
 
 async function growKeys(redis: RedisClient, bench: Bench, run: Run): Promise<void> {
-  const store = new KeyStore(redis);
   const secrets = { prefix: 'SG', pepper: loadPepper(join(bench.dir, 'data', 'pepper')), maxKeys: 1_000_000 };
+  const audit = new AuditLog(redis, { ...secrets, maxEntries: 1000 }, systemClock);
+  const store = new KeyEditor(redis, audit, 'bench');
   const auth: Auth[] = [];
   let there = 0;
   for (const size of KEYS) {

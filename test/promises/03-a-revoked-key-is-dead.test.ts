@@ -12,7 +12,9 @@ let workers: TestWorker[];
 
 beforeAll(async () => {
   redis = await startRedis();
-  workers = [await startTestWorker({ redis }), await startTestWorker({ redis })];
+  // Some tests ask again and again until the key is dead.
+  const env = { POSTERN_SMTP_MAX_COMMANDS: '100000' };
+  workers = [await startTestWorker({ redis, env }), await startTestWorker({ redis, env })];
 });
 afterAll(async () => {
   for (const worker of workers) await worker.stop();

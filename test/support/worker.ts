@@ -8,7 +8,8 @@ import { systemClock } from '../../src/base/clock.js';
 import { systemRandom } from '../../src/base/ids.js';
 import { loadConfig, type Config } from '../../src/config.js';
 import { mint, type MintRequest } from '../../src/keys/mint.js';
-import { KeyStore } from '../../src/keys/store.js';
+import { AuditLog } from '../../src/keys/audit.js';
+import { KeyEditor } from '../../src/keys/editor.js';
 import { MailMetrics } from '../../src/report/metrics.js';
 import { RedisDesk } from '../../src/spool/redis-desk.js';
 import type { Role } from '../../src/worker-messages.js';
@@ -35,7 +36,8 @@ export interface TestWorker {
   securePort: number;
   httpUrl: string;
   pepper: string;
-  keys: KeyStore;
+  keys: KeyEditor;
+  audit: AuditLog;
   desk: RedisDesk;
   mint(request?: Partial<MintRequest>): Promise<{ key: string; id: string }>;
   /** A dialogue that has said EHLO and is logged in. */
@@ -68,10 +70,11 @@ export async function startTestWorker(options: WorkerOptions = {}): Promise<Test
     hasRoom: options.hasRoom ?? (() => true),
   });
   const client = redis.client();
-  const keys = new KeyStore(client);
+  const audit = new AuditLog(client, { ...config.audit, pepper: PEPPER }, systemClock);
+  const keys = new KeyEditor(client, audit, 'test');
   const port = portOf(worker.addresses.smtp);
   return {
-    ...{ config, redis, log, metrics, port, keys, pepper: PEPPER },
+    ...{ config, redis, log, metrics, port, keys, audit, pepper: PEPPER },
     securePort: portOf(worker.addresses.smtps),
     httpUrl: `http://${worker.addresses.http}`,
     desk: new RedisDesk(client, config.spool),

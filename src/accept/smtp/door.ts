@@ -27,6 +27,8 @@ export interface SmtpDoor {
   policy: Policy;
   allowances: Allowances;
   submitter: Submitter;
+  /** Told of every login that is refused, for the audit log. */
+  refusedLogins: { note(verdict: string, address: string, keyId: string | undefined): void };
   newId: () => string;
   clock: Clock;
   log: Log;

@@ -293,7 +293,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
     const { authenticator } = this.door;
     const login = await ('refusal' in step
       ? authenticator.malformed(step.refusal, this.remoteAddress)
-      : authenticator.logIn(step.credentials, this.remoteAddress));
+      : authenticator.logIn(step.credentials, this.remoteAddress, this.helo));
     if (this._closed) return;
     if ('refusal' in login) return this.#authFailed(login.refusal, login.verdict, login.keyId);
     const refusal = this.door.policy.connection(login.principal, this.secure);
@@ -307,6 +307,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
 
   #authFailed(refusal: Refusal, verdict: string, keyId?: string): void {
     this.door.metrics.logins.inc({ verdict });
+    this.door.refusedLogins.note(verdict, this.remoteAddress, keyId);
     // The guard has said that the address is blocked: no line for each of its attempts.
     const level = refusal.reason === 'too-many-failed-logins' || verdict === 'held-back' ? 'debug' : 'warn';
     this.door.log[level]({ client: this.remoteAddress, helo: this.helo, verdict, key: keyId }, 'login refused');

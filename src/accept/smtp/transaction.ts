@@ -174,7 +174,12 @@ export class Transaction {
     const limit = policy.maxBytes(principal);
     if (size > limit) return refuse('too-big', { limit });
     try {
-      return submitter.room() ?? policy.sender(principal, address) ?? (await allowances.look(principal));
+      return (
+        submitter.room() ??
+        policy.connection(principal, this.session.secure) ??
+        policy.sender(principal, address) ??
+        (await allowances.look(principal))
+      );
     } catch (error) {
       return refusalOfFault(error);
     }
