@@ -19,7 +19,7 @@ import { hostPort } from './base/address.js';
 import { secureContext, type CertificatePair } from './base/certificate.js';
 import { systemClock } from './base/clock.js';
 import { messageOf } from './base/fault.js';
-import { makeHttpServer, openHttp } from './base/http-server.js';
+import { makeHttpServer, openHttp, type HttpServer } from './base/http-server.js';
 import { pooledRandom, systemRandom, timeOrderedId } from './base/ids.js';
 import { Lifecycle } from './base/lifecycle.js';
 import type { Log } from './base/log.js';
@@ -92,8 +92,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   const redis = connect('commands');
   await whenReady(redis, REDIS_START_MS);
 
-  const audit = makeAudit(config, runtime, redis);
-  const refusedLogins = makeRefusedLogins(audit, log, lifecycle);
+  const { audit, refusedLogins } = makeAudit(config, runtime, redis, log, lifecycle);
   const authenticator = await makeAuthenticator(config, runtime, connect, redis, hooks, lifecycle);
   const spool = makeSpool(config, redis, connect, hooks);
   const desk = new RedisDesk(redis, config.spool);
@@ -116,9 +115,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
     const gate = makeGate(config, { authenticator, refusedLogins }, doors.smtp.allowances, hooks);
     gate.install(server);
     healthRoutes(server, { gate, checkReady, metrics: allMetrics });
-    const settings = { ...config.keys, pepper: runtime.pepper };
-    const keys = new KeyEditor(redis, audit, 'server');
-    apiKeyRoutes(server, { gate, keys, settings, clock: systemClock, random: systemRandom });
+    manageKeys(server, gate, new KeyEditor(redis, audit, 'server'), { ...config.keys, pepper: runtime.pepper });
     messageRoutes(server, { gate, desk });
     openapiRoute(server);
     if (runtime.roles.includes('accept')) sendingRoutes(server, gate, doors.http);
@@ -197,15 +194,20 @@ interface LoginParts {
   refusedLogins: RefusedLogins;
 }
 
-const makeAudit = (config: Config, { pepper }: Runtime, redis: RedisClient): AuditLog =>
-  new AuditLog(redis, { ...config.audit, pepper }, systemClock);
+const manageKeys = (
+  server: HttpServer,
+  gate: HttpGate,
+  keys: KeyEditor,
+  settings: { prefix: string; pepper: string; maxKeys: number },
+) => apiKeyRoutes(server, { gate, keys, settings, clock: systemClock, random: systemRandom });
 
-function makeRefusedLogins(audit: AuditLog, log: Log, lifecycle: Lifecycle): RefusedLogins {
+function makeAudit(config: Config, { pepper }: Runtime, redis: RedisClient, log: Log, lifecycle: Lifecycle) {
+  const audit = new AuditLog(redis, { ...config.audit, pepper }, systemClock);
   const refusedLogins = new RefusedLogins(audit, (error) =>
     log.warn({ fault: messageOf(error) }, 'refused logins are missing in the audit log'),
   );
   lifecycle.defer('the count of refused logins', () => refusedLogins.stop());
-  return refusedLogins;
+  return { audit, refusedLogins };
 }
 
 function makeGate(

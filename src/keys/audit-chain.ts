@@ -50,15 +50,14 @@ const schema: z.ZodType<AuditEntry> = z.object({
   action: z.enum(['create', 'update', 'rotate', 'revoke', 'refused']),
   key: z.string().optional(),
   details: z.record(z.string(), z.unknown()),
-}) as z.ZodType<AuditEntry>;
+});
 
 /** The key of the chain, derived from the pepper, so that the pepper itself signs nothing but keys. */
 export function chainKey(pepper: string): Buffer {
   return createHmac('sha256', pepper).update('postern audit log').digest();
 }
 
-export const hashEntry = (key: Buffer, text: string): string =>
-  createHmac('sha256', key).update(text).digest('base64url');
+const hashEntry = (key: Buffer, text: string): string => createHmac('sha256', key).update(text).digest('base64url');
 
 /** @param maxEntries the oldest beyond so many go. */
 export function seal(key: Buffer, draft: AuditDraft, tip: Tip, maxEntries: number): SealedEntry & { first: number } {

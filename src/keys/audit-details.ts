@@ -33,7 +33,10 @@ function changesOf(before: KeyRecord, after: KeyRecord): Record<string, { from: 
 }
 
 function fieldsOf({ name, scopes, restrictions }: KeyRecord): Record<string, unknown> {
-  const each = Object.entries(restrictions).map(([member, value]) => [`restrictions.${member}`, value]);
+  const each = Object.entries(restrictions).map(([member, value]): [string, unknown] => [
+    `restrictions.${member}`,
+    value,
+  ]);
   return { name, scopes, ...(Object.fromEntries(each) as Record<string, unknown>) };
 }
 

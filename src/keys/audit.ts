@@ -149,7 +149,7 @@ const beyond = ({ seq }: SealedEntry, head: Tip): Break | undefined =>
   seq > head.seq ? { seq, problem: `is not known to the head, which ends at ${head.seq}` } : undefined;
 
 const tipOf = ([seq, hash, first]: unknown[]): Tip => ({
-  ...{ seq: Number(seq), hash: String(hash ?? ''), first: Number(first ?? 1) || 1 },
+  ...{ seq: Number(seq), hash: typeof hash === 'string' ? hash : '', first: Number(first ?? 1) || 1 },
 });
 
 function sealedOf([id, fields]: [id: string, fields: string[]]): SealedEntry {
