@@ -92,7 +92,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   const redis = connect('commands');
   await whenReady(redis, REDIS_START_MS);
 
-  const { audit, refusedLogins } = makeAudit(config, runtime, redis, log, lifecycle);
+  const { audit, refusedLogins } = makeAudit(config, runtime, redis, hooks.log, lifecycle);
   const authenticator = await makeAuthenticator(config, runtime, connect, redis, hooks, lifecycle);
   const spool = makeSpool(config, redis, connect, hooks);
   const desk = new RedisDesk(redis, config.spool);
