@@ -127,7 +127,7 @@ export class HopConnection {
       return { refused: new Map(), rest: { fault }, reportsPassedOn: false };
     }
     this.sent++;
-    const body = new WatchedBody(message.body);
+    const body = new WatchedBody(message.body, (error) => this.#failed?.(error));
     const { from, to, size, is8Bit, dsn } = message;
     this.#smtp.rcptArguments = dsn?.rcptArguments;
     this.#smtp.wholeBody = Buffer.isBuffer(message.body) ? message.body : undefined;
@@ -201,17 +201,24 @@ function faultOf(error: LibraryError, handedOver: boolean): HopFault {
   });
 }
 
-/** A body that tells whether its octets were handed over: from then on a lost connection leaves doubt. */
+/**
+ * A body that tells whether its octets were handed over: from then on a lost connection leaves doubt. One that cannot be
+ * read to its end, because the store is away, ends the transaction: the final dot is never sent.
+ */
 class WatchedBody {
   handedOver = false;
 
-  constructor(private readonly body: Buffer | Readable) {}
+  constructor(
+    private readonly body: Buffer | Readable,
+    private readonly onFault: (error: Error) => void,
+  ) {}
 
   /** What nodemailer takes for a message; a buffer is on its way (OutgoingConnection) when it is asked to `pipe`. */
   get source(): Readable {
     const { body } = this;
     if (body instanceof Readable) {
       body.once('end', () => (this.handedOver = true));
+      body.on('error', ({ message }) => this.onFault(new Error(`the message could not be read: ${message}`)));
       return body;
     }
     const pipe = (): void => void (this.handedOver = true);
