@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { hostname as machineName } from 'node:os';
 import type { HttpDoor } from './accept/http/door.js';
 import { sendingRoutes } from './accept/http/routes.js';
-import { ConnectionCount, type SmtpDoor } from './accept/smtp/door.js';
+import { ConnectionGate, type CommonCount } from './accept/smtp/connection-count.js';
+import type { SmtpDoor } from './accept/smtp/door.js';
 import { SmtpListener } from './accept/smtp/server.js';
 import { Budget } from './accept/budget.js';
 import { Submitter } from './accept/submit.js';
@@ -73,6 +74,8 @@ export interface WorkerHooks {
   allMetrics: () => Promise<string>;
   /** Whether the disk of the store has room for more mail. */
   hasRoom: () => boolean;
+  /** Who counts the SMTP connections of all processes; without it this is the only one. */
+  connections?: CommonCount;
 }
 
 /** Starts the parts that `runtime.roles` name. @throws OperatorError; then everything is released again. */
@@ -127,7 +130,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
   lifecycle.defer('delivery', () => delivery?.stop(Math.max(1000, drainUntil - systemClock.now())));
   const listeners: SmtpListener[] = [];
   if (runtime.roles.includes('accept')) {
-    listeners.push(...(await openListeners(config, runtime, doors.smtp, addresses, lifecycle)));
+    listeners.push(...(await openListeners(config, runtime, doors.smtp, addresses, lifecycle, hooks)));
   }
   phase = 'serving';
   const { smtp, smtps, http } = addresses;
@@ -282,10 +285,11 @@ async function openListeners(
   door: SmtpDoor,
   addresses: Addresses,
   lifecycle: Lifecycle,
+  { connections }: WorkerHooks,
 ): Promise<SmtpListener[]> {
   const { host, smtp, drainSeconds } = config;
   const context = contextOf(runtime.certificate, runtime);
-  const count = new ConnectionCount();
+  const gate = new ConnectionGate(smtp, config.workers, connections);
   const listeners: SmtpListener[] = [];
   lifecycle.defer('the SMTP listeners', () =>
     Promise.all(listeners.map((listener) => listener.drain(drainSeconds * 1000))),
@@ -295,7 +299,7 @@ async function openListeners(
     ['smtps', 'smtp.securePort', smtp.securePort],
   ] as const) {
     if (port === 'off') continue;
-    const listener = new SmtpListener(door, count, name === 'smtps', context);
+    const listener = new SmtpListener(door, gate, name === 'smtps', context);
     addresses[name] = hostPort(host, await listener.open(host, port, setting));
     listeners.push(listener);
   }

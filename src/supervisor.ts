@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { AggregatorRegistry } from 'prom-client';
+import { ConnectionLedger } from './accept/smtp/connection-count.js';
 import { readCertificate, type CertificateFiles } from './base/certificate.js';
 import { messageOf, OperatorError } from './base/fault.js';
 import type { Log } from './base/log.js';
@@ -34,6 +35,7 @@ interface Birth {
 }
 
 export class Supervisor {
+  readonly #connections = new ConnectionLedger();
   readonly #aggregator = new AggregatorRegistry();
   readonly #runtime: Runtime;
   readonly #files: CertificateFiles;
@@ -175,6 +177,7 @@ export class Supervisor {
     let { onFailed } = birth;
     worker.once('exit', (code, signal) => {
       this.#serving.delete(worker);
+      this.#connections.forget(worker.id);
       const isExpected = this.#draining || this.#retired.delete(worker);
       this.log[isExpected ? 'debug' : 'error']({ worker: worker.process.pid, code, signal }, 'a worker ended');
       const why = signal || `exit code ${code}`;
@@ -192,6 +195,11 @@ export class Supervisor {
         else this.#failed(message.message);
         worker.process.kill('SIGKILL');
       } else if (message.type === 'metrics-wanted') void this.#answerMetrics(worker, message.id);
+      else if (message.type === 'connections') this.#connections.report(worker.id, message.changes);
+      else if (message.type === 'connection-wanted') {
+        const verdict = this.#connections.ask(worker.id, message.network, this.config.smtp);
+        say(worker, { type: 'connection', id: message.id, verdict });
+      }
     });
   }
 

@@ -1,5 +1,6 @@
 // What the supervisor and its workers say to each other. Secrets travel here, never through the environment, which
 // other programs of the same user could read.
+import type { Changes, TooMany } from './accept/smtp/connection-count.js';
 import type { CertificatePair } from './base/certificate.js';
 import type { Config } from './config.js';
 
@@ -30,10 +31,13 @@ export type ToWorker =
   | { type: 'drain' }
   | { type: 'retire' }
   | { type: 'certificate'; pair: CertificatePair }
-  | { type: 'metrics'; id: number; text: string };
+  | { type: 'metrics'; id: number; text: string }
+  | { type: 'connection'; id: number; verdict: TooMany | undefined };
 
 export type FromWorker =
   | { type: 'online' }
   | { type: 'listening'; addresses: Addresses }
   | { type: 'failed'; message: string }
-  | { type: 'metrics-wanted'; id: number };
+  | { type: 'metrics-wanted'; id: number }
+  | { type: 'connection-wanted'; id: number; network: string }
+  | { type: 'connections'; changes: Changes };

@@ -2,6 +2,7 @@
 // drains by itself, so that no process is left behind.
 import cluster from 'node:cluster';
 import { AggregatorRegistry } from 'prom-client';
+import type { CommonCount, TooMany } from './accept/smtp/connection-count.js';
 import { startWorker, type Worker } from './app.js';
 import { systemClock } from './base/clock.js';
 import { DiskSpace, diskUse } from './base/disk-space.js';
@@ -14,6 +15,7 @@ import type { FromWorker, Runtime, ToWorker } from './worker-messages.js';
 
 const metrics = new MailMetrics();
 const waiting = new Map<number, (text: string) => void>();
+const knocking = new Map<number, (verdict: TooMany | undefined) => void>();
 let questions = 0;
 let context: { config: Config; runtime: Runtime; log: Log } | undefined;
 let worker: Worker | undefined;
@@ -31,6 +33,18 @@ function allMetrics(): Promise<string> {
   });
 }
 
+/** The supervisor counts the connections of all workers. Without it this one is about to leave, and lets nobody in. */
+const connections: CommonCount = {
+  ask: (network) =>
+    new Promise((resolve) => {
+      if (!process.connected) return resolve('too-many-connections');
+      const id = ++questions;
+      knocking.set(id, resolve);
+      tell({ type: 'connection-wanted', id, network });
+    }),
+  report: (changes) => tell({ type: 'connections', changes }),
+};
+
 async function start(config: Config, runtime: Runtime): Promise<void> {
   const log = createLog(config.log, { pid: process.pid });
   context = { config, runtime, log };
@@ -42,7 +56,7 @@ async function start(config: Config, runtime: Runtime): Promise<void> {
   try {
     const disk = new DiskSpace(config.redis.minFreeBytes, systemClock, () => diskUse(config.dataDir));
     const hasRoom = (): boolean => !runtime.embedded || !disk.isLow;
-    worker = await startWorker(config, runtime, { log, metrics, allMetrics, hasRoom });
+    worker = await startWorker(config, runtime, { log, metrics, allMetrics, hasRoom, connections });
     tell({ type: 'listening', addresses: worker.addresses });
   } catch (error) {
     tell({
@@ -93,6 +107,9 @@ process.on('message', (message: ToWorker) => {
   else if (message.type === 'metrics') {
     waiting.get(message.id)?.(message.text);
     waiting.delete(message.id);
+  } else if (message.type === 'connection') {
+    knocking.get(message.id)?.(message.verdict);
+    knocking.delete(message.id);
   }
 });
 tell({ type: 'online' });

@@ -1,5 +1,5 @@
-// What the SMTP listeners share: settings, the parts of the inside that a session talks to, and the counts of
-// connections. Both listeners of a process have the same door.
+// What the SMTP listeners share: settings, and the parts of the inside that a session talks to. Both
+// listeners of a process have the same door.
 import type { Allowances } from '../../admit/allowance.js';
 import type { Policy } from '../../admit/policy.js';
 import type { Authenticator } from '../../authenticate/authenticator.js';
@@ -33,30 +33,4 @@ export interface SmtpDoor {
   clock: Clock;
   log: Log;
   metrics: MailMetrics;
-}
-
-/** Connections of this process, in total and by client address. */
-export class ConnectionCount {
-  #total = 0;
-  readonly #byAddress = new Map<string, number>();
-
-  get total(): number {
-    return this.#total;
-  }
-
-  of(address: string): number {
-    return this.#byAddress.get(address) ?? 0;
-  }
-
-  add(address: string): void {
-    this.#total++;
-    this.#byAddress.set(address, this.of(address) + 1);
-  }
-
-  remove(address: string): void {
-    this.#total--;
-    const left = this.of(address) - 1;
-    if (left > 0) this.#byAddress.set(address, left);
-    else this.#byAddress.delete(address);
-  }
 }

@@ -8,7 +8,8 @@ import { messageOf } from '../../base/fault.js';
 import { pause } from '../../base/pause.js';
 import { listenFault } from '../../base/listen-fault.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
-import type { ConnectionCount, SmtpDoor } from './door.js';
+import type { ConnectionGate, TooMany } from './connection-count.js';
+import type { SmtpDoor } from './door.js';
 import { replyText } from './reply-text.js';
 import { SmtpSession } from './session.js';
 
@@ -36,7 +37,7 @@ export class SmtpListener extends SMTPServer {
 
   constructor(
     private readonly door: SmtpDoor,
-    private readonly count: ConnectionCount,
+    private readonly gate: ConnectionGate,
     secure: boolean,
     context: SecureContext,
   ) {
@@ -45,6 +46,8 @@ export class SmtpListener extends SMTPServer {
       logger: false,
       name: door.settings.hostname,
       disableReverseLookup: true,
+      // Of TLS handshakes under way, which no session counts yet.
+      maxClients: door.settings.maxConnections,
       // Of TLS handshakes alone; sessions have their own deadlines.
       socketTimeout: door.settings.loginTimeoutSeconds * 1000,
     });
@@ -68,13 +71,24 @@ export class SmtpListener extends SMTPServer {
   }
 
   override connect(socket: Socket, options?: SMTPConnectionOptions): void {
-    const refusal = this.#refusal(socket.remoteAddress ?? '');
-    if (refusal) return this.#turnAway(socket, refusal);
+    // Until there is a session nobody else listens to it.
+    socket.on('error', () => {});
+    // Known now: a socket that is closed forgets it.
+    const address = socket.remoteAddress ?? '';
+    const go = (tooMany: TooMany | undefined): void => {
+      if (tooMany) this.#turnAway(socket, refuse(tooMany));
+      else if (socket.destroyed) this.gate.leave(address);
+      else this.#begin(socket, options, address);
+    };
+    const verdict = this.gate.admit(address);
+    if (verdict instanceof Promise) void verdict.then(go);
+    else go(verdict);
+  }
+
+  #begin(socket: Socket, options: SMTPConnectionOptions | undefined, address: string): void {
     const session = new SmtpSession(this, socket, options, this.door);
-    const address = session.remoteAddress;
     this.connections.add(session);
     this.#sessions.add(session);
-    this.count.add(address);
     this.door.metrics.connections.inc();
     session.on('error', (error: unknown) =>
       this.door.log.debug({ client: address, fault: messageOf(error) }, 'session failed'),
@@ -142,13 +156,6 @@ export class SmtpListener extends SMTPServer {
     for (const [socket, until] of this.#handshakes) if (now >= until) this._pendingSockets.get(socket)?.destroy();
   }
 
-  #refusal(address: string): Refusal | undefined {
-    const { maxConnections, maxConnectionsPerAddress } = this.door.settings;
-    if (this.count.total >= maxConnections) return refuse('too-many-connections');
-    const many = this.count.of(normalize(address)) >= maxConnectionsPerAddress;
-    return many ? refuse('too-many-connections-from-address') : undefined;
-  }
-
   /** No session is made for a connection too many: one line, and its socket is gone. */
   #turnAway(socket: Socket, { reason, row, text }: Refusal): void {
     this.door.metrics.refused.inc({ reason });
@@ -162,10 +169,8 @@ export class SmtpListener extends SMTPServer {
 
   #closed(session: SmtpSession, address: string): void {
     this.#sessions.delete(session);
-    this.count.remove(address);
+    this.gate.leave(address);
     this.door.metrics.connections.dec();
     if (this.#sessions.size === 0) this.#whenEmpty?.();
   }
 }
-
-const normalize = (address: string): string => address.replace(/^::ffff:/i, '');
