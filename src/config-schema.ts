@@ -77,6 +77,8 @@ const networks = z.preprocess(
   z.array(z.string().refine(isNetwork, 'expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/8')),
 );
 
+const trustedProxies = optional(networks).transform((list) => (list?.length ? list : null));
+
 export const schema = z.strictObject({
   host: text('an address'),
   hostname: optional(z.string().regex(HOSTNAME, 'expected a host name')).transform((name) => name ?? machineName()),
@@ -87,6 +89,7 @@ export const schema = z.strictObject({
   smtp: z.strictObject({
     port,
     securePort: port,
+    trustedProxies,
     allowInsecureAuth: choice('never', 'loopback', 'always'),
     maxMessageBytes: integer(1024, 500_000_000),
     maxRecipients: integer(1, 50_000),
@@ -113,7 +116,7 @@ export const schema = z.strictObject({
   }),
   http: z.strictObject({
     port,
-    trustedProxies: optional(networks).transform((list) => (list?.length ? list : null)),
+    trustedProxies,
     maxRequestsPerMinute: integer(1, 1_000_000_000),
   }),
   tls: z.strictObject({ cert: optional(text('a file')), key: optional(text('a file')) }),

@@ -12,6 +12,8 @@ import type { DeadlineSettings } from './deadlines.js';
 export interface SmtpSettings extends DeadlineSettings {
   hostname: string;
   allowInsecureAuth: 'never' | 'loopback' | 'always';
+  /** Addresses and networks of the proxies whose PROXY header is believed; null = none. */
+  trustedProxies: string[] | null;
   maxMessageBytes: number;
   maxMessagesPerConnection: number;
   maxConnections: number;

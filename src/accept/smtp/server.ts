@@ -6,10 +6,12 @@ import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import { messageOf } from '../../base/fault.js';
 import { pause } from '../../base/pause.js';
+import { networkList } from '../../base/address.js';
 import { listenFault } from '../../base/listen-fault.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import type { ConnectionGate, TooMany } from './connection-count.js';
 import type { SmtpDoor } from './door.js';
+import { takeProxyHeader } from './proxy-socket.js';
 import { replyText } from './reply-text.js';
 import { SmtpSession } from './session.js';
 
@@ -17,19 +19,25 @@ interface SessionFacts {
   id: string;
   localAddress: string;
   localPort: number;
+  /** Of the client of a trusted proxy. */
+  remoteAddress?: string;
+  remotePort?: number;
 }
 
 /** A client that says nothing for so long between two transactions is not about to send. */
 const SILENCE_MS = 2000;
 /** How often the deadlines of all sessions are looked at. */
 const SWEEP_MS = 250;
+/** How long a trusted proxy may take to say who its client is. */
+const PROXY_HEADER_MS = 5000;
 /** How long a client that was turned away may take to read why. */
 const LINGER_MS = 1000;
 
 export class SmtpListener extends SMTPServer {
   readonly #sessions = new Set<SmtpSession>();
   readonly #sweeper: NodeJS.Timeout;
-  /** When the TLS handshakes under way must be over. */
+  readonly #isProxy: (address: string) => boolean;
+  /** When the PROXY headers and TLS handshakes under way must be over. */
   readonly #handshakes = new Map<Socket, number>();
   #whenEmpty: (() => void) | undefined;
   /** Told to each session, which would otherwise ask the system. */
@@ -52,6 +60,7 @@ export class SmtpListener extends SMTPServer {
       socketTimeout: door.settings.loginTimeoutSeconds * 1000,
     });
     this.on('error', (error) => door.log.debug({ fault: messageOf(error) }, 'connection failed'));
+    this.#isProxy = networkList(door.settings.trustedProxies ?? []);
     this.setContext(context);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
@@ -61,22 +70,34 @@ export class SmtpListener extends SMTPServer {
     this.secureContext = new Map([['*', context]]);
   }
 
-  /** No proxy is believed, so that there is nothing to wait for before a session begins. */
-  override _handleProxy(_socket: Socket, callback: (error: Error | null, options?: SessionFacts) => void): void {
-    callback(null, { id: this.door.newId(), ...this.#local });
+  /** Only a listed proxy is believed; from anybody else there is nothing to wait for before a session begins. */
+  override _handleProxy(socket: Socket, callback: (error: Error | null, options?: SessionFacts) => void): void {
+    const facts = { id: this.door.newId(), ...this.#local };
+    if (!this._expectsProxyHeader(socket)) return callback(null, facts);
+    const proxy = socket.remoteAddress;
+    takeProxyHeader(socket, (header) => {
+      if (typeof header === 'string') {
+        this.door.log[header === 'left' ? 'debug' : 'warn']({ proxy, fault: header }, 'no PROXY header');
+        socket.destroy();
+        return callback(new Error(`no PROXY header: ${header}`));
+      }
+      if (this.options.secure) this.#handshakes.set(socket, this.#handshakeEnd());
+      const { address, port } = header.client ?? {};
+      callback(null, { ...facts, ...(address && { remoteAddress: address, remotePort: port }) });
+    });
   }
 
-  override _expectsProxyHeader(): boolean {
-    return false;
+  override _expectsProxyHeader(socket: Socket): boolean {
+    return this.#isProxy(socket.remoteAddress ?? '');
   }
 
   override connect(socket: Socket, options?: SMTPConnectionOptions): void {
     // Until there is a session nobody else listens to it.
     socket.on('error', () => {});
     // Known now: a socket that is closed forgets it.
-    const address = socket.remoteAddress ?? '';
+    const address = options?.remoteAddress ?? socket.remoteAddress ?? '';
     const go = (tooMany: TooMany | undefined): void => {
-      if (tooMany) this.#turnAway(socket, refuse(tooMany));
+      if (tooMany) this.#turnAway(socket, address, refuse(tooMany));
       else if (socket.destroyed) this.gate.leave(address);
       else this.#begin(socket, options, address);
     };
@@ -137,16 +158,21 @@ export class SmtpListener extends SMTPServer {
     clearInterval(this.#sweeper);
   }
 
-  /** An absolute bound on a handshake: the library's is put off by every octet. */
+  /** An absolute bound on a PROXY header and on a handshake: the library's is put off by every octet. */
   override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
     const release = super._acceptSocket(socket, handshake);
-    if (!release || !handshake) return release;
-    this.#handshakes.set(socket, this.door.clock.now() + this.door.settings.loginTimeoutSeconds * 1000);
+    const isProxy = this._expectsProxyHeader(socket);
+    if (!release || !(handshake || isProxy)) return release;
+    this.#handshakes.set(socket, isProxy ? this.door.clock.now() + PROXY_HEADER_MS : this.#handshakeEnd());
     socket.once('close', () => this.#handshakes.delete(socket));
     return () => {
       this.#handshakes.delete(socket);
       release();
     };
+  }
+
+  #handshakeEnd(): number {
+    return this.door.clock.now() + this.door.settings.loginTimeoutSeconds * 1000;
   }
 
   #sweep(): void {
@@ -157,9 +183,9 @@ export class SmtpListener extends SMTPServer {
   }
 
   /** No session is made for a connection too many: one line, and its socket is gone. */
-  #turnAway(socket: Socket, { reason, row, text }: Refusal): void {
+  #turnAway(socket: Socket, client: string, { reason, row, text }: Refusal): void {
     this.door.metrics.refused.inc({ reason });
-    this.door.log.debug({ client: socket.remoteAddress, reason }, 'refused');
+    this.door.log.debug({ client, reason }, 'refused');
     socket.on('error', () => {});
     socket.end(replyText(row.code, row.enhanced, `${this.door.settings.hostname} ${text}`));
     // What the client has sent is read: closed upon it, the connection would be reset and the reason lost.
