@@ -223,11 +223,11 @@ function makeGate(
     authenticator,
     requests: new RequestRate(config.http.maxRequestsPerMinute, systemClock),
     messageRate: (principal) => allowances.view(principal),
-    onLogin: (verdict, client, key) => {
+    onLogin: (verdict, client, key, isNews) => {
       metrics.logins.inc({ verdict });
       if (verdict !== 'valid') refusedLogins.note(verdict, client, key);
       if (verdict === 'valid') log.debug({ client, key }, 'HTTP request with a key');
-      else log.warn({ client, verdict, key }, 'HTTP request refused');
+      else log[isNews ? 'warn' : 'debug']({ client, verdict, key }, 'HTTP request refused');
     },
   });
 }

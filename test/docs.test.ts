@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import { auditCommand } from '../src/cli/audit.js';
 import { configCommand } from '../src/cli/config.js';
+import { explainCommand } from '../src/cli/explain.js';
 import { guardCommand } from '../src/cli/guard.js';
 import { keysCommand } from '../src/cli/keys.js';
 import { messagesCommand } from '../src/cli/messages.js';
@@ -125,6 +126,7 @@ describe('command lines in the documents', () => {
       serveCommand,
       keysCommand,
       auditCommand,
+      explainCommand,
       guardCommand,
       messagesCommand,
       sendCommand,

@@ -77,8 +77,8 @@ export class Submitter {
 
   #admitEnvelope({ principal, envelope, client }: Submission): Refusal | undefined {
     const { policy } = this.parts;
-    const limit = policy.maxRecipients(principal);
-    if (envelope.to.length > limit) return refuse('too-many-recipients', { limit });
+    const tooMany = policy.recipientCount(principal, envelope.to.length);
+    if (tooMany) return tooMany;
     const sender = envelope.from === '' ? undefined : parseAddress(envelope.from, envelope.smtpUtf8);
     if (sender && !sender.ok) return refuse('bad-sender-syntax');
     const recipients = envelope.to.map((text) => parseAddress(text, envelope.smtpUtf8));

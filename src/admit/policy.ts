@@ -44,11 +44,19 @@ export class Policy {
     return undefined;
   }
 
-  maxBytes(principal: Principal): number {
-    return Math.min(this.limits.maxMessageBytes, principal.restrictions.max_bytes ?? Infinity);
+  /** @param size octets of the message, or what the client says of them (RFC 1870). */
+  size(principal: Principal, size: number): Refusal | undefined {
+    const limit = this.maxBytes(principal);
+    return size > limit ? refuse('too-big', { limit }) : undefined;
   }
 
-  maxRecipients(principal: Principal): number {
-    return Math.min(this.limits.maxRecipients, principal.restrictions.max_recipients ?? Infinity);
+  /** @param count recipients of the message, this one among them. */
+  recipientCount(principal: Principal, count: number): Refusal | undefined {
+    const limit = Math.min(this.limits.maxRecipients, principal.restrictions.max_recipients ?? Infinity);
+    return count > limit ? refuse('too-many-recipients', { limit }) : undefined;
+  }
+
+  maxBytes(principal: Principal): number {
+    return Math.min(this.limits.maxMessageBytes, principal.restrictions.max_bytes ?? Infinity);
   }
 }

@@ -11,7 +11,8 @@ import type { Credentials } from './sasl.js';
 
 /** The one user name; the key is the password. */
 const USERNAME = 'apikey';
-const SEND = 'mail.send';
+/** The scope of whoever sends mail. */
+export const SEND = 'mail.send';
 
 /** `held-back`: not looked at, because too many keys of a blocked address would have to be looked up. */
 export type VerdictKind = Verdict['kind'] | 'bad-username' | 'no-scope' | 'held-back';
@@ -34,6 +35,13 @@ export interface Denial {
   /** The key that was tried, where it exists. */
   keyId?: string;
 }
+
+/** Whether the guard has said of the address that it is blocked: that is no news at each of its attempts. */
+export const isBlocked = ({ refusal, verdict }: { refusal: Refusal; verdict: string }): boolean =>
+  refusal.reason === 'too-many-failed-logins' || verdict === 'held-back';
+
+/** Whether the guard counts a denial, and answers it in other words while the address is blocked. */
+export const isGuess = ({ verdict }: Denial): boolean => GUESSES.has(verdict);
 
 export type Login = { principal: Principal } | Denial;
 
@@ -73,7 +81,7 @@ export class Authenticator {
 
   /** Counts what may be a guess; whoever guesses too much waits for the refusal, and then reads another one. */
   async #guarded(denial: Denial, address: string, presented: string): Promise<Denial> {
-    if (!GUESSES.has(denial.verdict)) return denial;
+    if (!isGuess(denial)) return denial;
     const refusal = await this.guard.failed(address, presented);
     return refusal ? { ...denial, refusal } : denial;
   }
@@ -100,7 +108,8 @@ function recheckOutcome(verdict: Verdict): Refusal | Principal {
   return refuse(login.verdict === 'unavailable' ? 'storage-away' : 'key-revoked');
 }
 
-function judge(verdict: Verdict, scope: string | undefined): Login {
+/** What a verdict on a key means for whoever needs `scope`, or just a key. */
+export function judge(verdict: Verdict, scope: string | undefined): Login {
   switch (verdict.kind) {
     case 'valid': {
       const { id, scopes, restrictions } = verdict.key;

@@ -5,16 +5,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { errorBody, HttpFault, mailErrorBody } from '../base/http-error.js';
 import type { HttpServer } from '../base/http-server.js';
 import { refuse } from '../message/refusal.js';
-import type { Authenticator, Denial, VerdictKind } from './authenticator.js';
+import { isBlocked, type Authenticator, type Denial, type VerdictKind } from './authenticator.js';
 import type { Principal } from './principal.js';
 import type { RateView, RequestRate } from './request-rate.js';
+
+type HttpVerdict = VerdictKind | 'tls-required';
 
 export interface HttpGateParts {
   authenticator: Pick<Authenticator, 'authorize' | 'malformed'>;
   requests: RequestRate;
   /** The room that the key's own restriction leaves, for keys that have one. */
   messageRate: (principal: Principal) => Promise<RateView | undefined>;
-  onLogin: (verdict: VerdictKind | 'tls-required', client: string, keyId: string | undefined) => void;
+  /** @param isNews false for the attempts of a client that is known to be blocked. */
+  onLogin: (verdict: HttpVerdict, client: string, keyId: string | undefined, isNews: boolean) => void;
 }
 
 /** Whose words a refusal has: those of the management calls, or those of mail/send. */
@@ -70,15 +73,18 @@ export class HttpGate {
         request.headers.authorization !== undefined &&
         (await this.parts.authenticator.malformed(refuse('bad-credentials'), request.ip));
       const answer = denial && denial.refusal.reason === BLOCKED ? answerTo(denial, wording) : missingKey(wording);
-      this.#refuse('malformed', request, reply, answer);
+      this.#refuse({ verdict: 'malformed', isNews: !(denial && isBlocked(denial)) }, request, reply, answer);
     }
     const login = await this.parts.authenticator.authorize(key, request.ip, scope);
-    if ('refusal' in login) this.#refuse(login.verdict, request, reply, answerTo(login, wording), login.keyId);
+    if ('refusal' in login) {
+      this.#refuse({ ...login, isNews: !isBlocked(login) }, request, reply, answerTo(login, wording));
+    }
     const { principal } = login;
     if (principal.restrictions.require_tls && request.protocol !== 'https') {
-      this.#refuse('tls-required', request, reply, tlsFault(wording), principal.keyId);
+      const denial = { verdict: 'tls-required', keyId: principal.keyId, isNews: true } as const;
+      this.#refuse(denial, request, reply, tlsFault(wording));
     }
-    this.parts.onLogin('valid', request.ip, principal.keyId);
+    this.parts.onLogin('valid', request.ip, principal.keyId, true);
     this.#principals.set(request, principal);
     this.#count(principal.keyId, reply);
   }
@@ -98,13 +104,12 @@ export class HttpGate {
 
   /** A client that guesses is limited too, by its address. */
   #refuse(
-    verdict: VerdictKind | 'tls-required',
+    { verdict, keyId, isNews }: { verdict: HttpVerdict; keyId?: string; isNews: boolean },
     request: FastifyRequest,
     reply: FastifyReply,
     answer: HttpFault,
-    keyId?: string,
   ): never {
-    this.parts.onLogin(verdict, request.ip, keyId);
+    this.parts.onLogin(verdict, request.ip, keyId, isNews);
     this.#count(request.ip, reply);
     throw answer;
   }

@@ -141,4 +141,5 @@ export class LoginGuard {
 
 const sleep = (ms: number, signal: AbortSignal): Promise<void> => wait(ms, undefined, { signal });
 
-const blocked = (ms: number): Refusal => refuse('too-many-failed-logins', { seconds: Math.ceil(ms / 1000) });
+/** What a guess from a blocked client is told. @param ms until the end of the block. */
+export const blocked = (ms: number): Refusal => refuse('too-many-failed-logins', { seconds: Math.ceil(ms / 1000) });

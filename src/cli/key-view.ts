@@ -78,6 +78,12 @@ export function scopesText(record: KeyRecord): string {
   return record.scopes.includes(FULL_ACCESS) ? 'full access' : record.scopes.join(', ');
 }
 
+/** A key in some lines: which, what for, what it may. */
+export function keyLines(record: KeyRecord): string[] {
+  const restricted = restrictionsText(record.restrictions).map((line) => `restricted: ${line}`);
+  return [`key ${record.id} (${record.name}), ${scopesText(record)}`, ...restricted];
+}
+
 export function restrictionsText({ rate, quota, ...rest }: Restrictions): string[] {
   const list = (values: string[]): string => values.join(', ') || '(nothing: refuses all)';
   return [

@@ -2,48 +2,43 @@
 import type { Command } from 'commander';
 import { systemClock } from '../base/clock.js';
 import { OperatorError } from '../base/fault.js';
-import { addressMatches } from '../keys/policy.js';
-import type { KeyRecord } from '../keys/record.js';
-import { allows } from '../keys/scopes.js';
-import { KeyVerifier, type Verdict } from '../keys/verify.js';
-import { answer, configOf } from './context.js';
-import { keyAsJson, restrictionsText, scopesText } from './key-view.js';
-import { time } from './output.js';
 import { readAddressOrDomain } from '../keys/restriction-text.js';
+import type { Verdict } from '../keys/verify.js';
+import type { Address } from '../message/address.js';
+import { answer, configOf } from './context.js';
+import { printSteps, readIp, rulesOf, stepsAsJson, verifierOf } from './explain.js';
+import { walk, type Step } from './explain-walk.js';
+import { keyAsJson, keyLines } from './key-view.js';
+import { printable, time } from './output.js';
 import { usable } from './restriction-options.js';
-import { openPepper, withStore } from './store-session.js';
+import { withStore } from './store-session.js';
+
+/** Who sends, or who is sent to. */
+interface Side {
+  address: Address;
+  isWhole: boolean;
+}
 
 interface VerifyOptions {
   ip?: string;
-  from?: string;
-  to?: string;
+  from?: Side;
+  to?: Side;
 }
-
-const EXPLAIN: Record<Verdict['kind'], string> = {
-  valid: 'the key is valid',
-  malformed: 'this is not a key: its shape or its checksum is wrong',
-  unknown: 'no such key was made here, or its secret is wrong',
-  revoked: 'the key was revoked',
-  expired: 'the key has expired',
-  rotated: 'this secret of the key was replaced, and the time in which both were good is over',
-  'denied-ip': 'the key may not be used from this address',
-  unavailable: 'the key cannot be checked now: Redis is away',
-};
 
 export function verifyCommand(keys: Command): void {
   keys
     .command('verify')
     .description('read a key on standard input and say whether it would be accepted')
-    .option('--ip <address>', 'as if from this client address', '127.0.0.1')
-    .option('--from <address>', 'as if sending as', usable(readAddressOrDomain))
-    .option('--to <address>', 'as if sending to', usable(readAddressOrDomain))
+    .option('--ip <address>', 'as if from this client address', readIp, '127.0.0.1')
+    .option('--from <address>', 'as if sending as', usable(readSide))
+    .option('--to <address>', 'as if sending to', usable(readSide))
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  printf %s "$KEY" | postern keys verify --from app@example.com')
     .action(async (options: VerifyOptions, self: Command) => {
       const text = await readStandardInput();
-      const verdict = await verify(self, text, options.ip!);
-      const problems = verdict.kind === 'valid' ? refusals(verdict.key, options) : [EXPLAIN[verdict.kind]];
-      print(self, verdict, problems);
+      const { verdict, steps } = await verify(self, text, options);
+      const problems = steps.filter(({ outcome }) => outcome === 'refuses').map(({ why }) => why);
+      print(self, verdict, steps, problems);
       if (problems.length) process.exitCode = 1;
     });
 }
@@ -59,30 +54,29 @@ async function readStandardInput(): Promise<string> {
   return text.trim();
 }
 
-function verify(self: Command, text: string, address: string): Promise<Verdict> {
+/** The key on a connection with TLS, since nothing else was said. */
+function verify(self: Command, text: string, options: VerifyOptions): Promise<{ verdict: Verdict; steps: Step[] }> {
   const config = configOf(self);
-  return withStore(config, async ({ keys: store }) => {
-    const secrets = { prefix: config.keys.prefix, pepper: await openPepper(config, store) };
-    const directory = { find: (id: string) => store.find(id), cached: () => undefined };
-    return new KeyVerifier(directory, secrets, systemClock).verify(text, address);
+  return withStore(config, async ({ redis, keys }) => {
+    const verdict = await (await verifierOf(config, keys)).verify(text, options.ip!);
+    const { from, to } = options;
+    const attempt = {
+      ...{ client: { address: options.ip!, secure: true }, verdict },
+      ...{ from: from?.address, to: to ? [to.address] : [] },
+      headerFrom: from?.isWhole ? [from.address.text] : [],
+    };
+    return { verdict, steps: await walk(rulesOf(config, redis), attempt) };
   });
 }
 
-function refusals(key: KeyRecord, { from, to }: VerifyOptions): string[] {
-  const { restrictions, scopes } = key;
-  const outside = (list: string[] | undefined, address: string | undefined): boolean => {
-    if (!list || address === undefined) return false;
-    const at = address.lastIndexOf('@');
-    return !addressMatches(list, address.slice(0, Math.max(at, 0)), address.slice(at + 1).toLowerCase());
-  };
-  return [
-    ...(allows(scopes, 'mail.send') ? [] : ['the key may not send mail: it lacks the scope mail.send']),
-    ...(outside(restrictions.from, from) ? [`the key may not send as ${from}`] : []),
-    ...(outside(restrictions.to, to) ? [`the key may not send to ${to}`] : []),
-  ];
+/** A domain stands for any address in it, which no list of single addresses has. */
+function readSide(text: string): Side {
+  const at = readAddressOrDomain(text).lastIndexOf('@');
+  const [local, domain] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1).toLowerCase()];
+  return { address: { text, local, domain }, isWhole: at > 0 };
 }
 
-function print(self: Command, verdict: Verdict, problems: string[]): void {
+function print(self: Command, verdict: Verdict, steps: Step[], problems: string[]): void {
   const key = 'key' in verdict ? verdict.key : undefined;
   const isOld = verdict.kind === 'valid' && verdict.secret.isOld;
   const value = {
@@ -91,12 +85,12 @@ function print(self: Command, verdict: Verdict, problems: string[]): void {
     may_send: problems.length === 0,
     reasons: problems,
     ...(key && { key: keyAsJson(key, systemClock.now()) }),
+    stages: stepsAsJson(steps),
   };
   answer(self, value, (out) => {
     out.line(problems.length ? `refused: ${problems.join('; ')}` : 'accepted: the key may send mail');
-    if (!key) return;
-    if (isOld) out.line(`this is its old secret, which is good until ${time(key.previousUntil)}`);
-    out.line(`key ${key.id} (${key.name}), ${scopesText(key)}`);
-    restrictionsText(key.restrictions).forEach((line) => out.line(`restricted: ${line}`));
+    if (key && isOld) out.line(`this is its old secret, which is good until ${time(key.previousUntil)}`);
+    if (key) keyLines(key).forEach((line) => out.line(printable(line)));
+    printSteps(out, steps);
   });
 }

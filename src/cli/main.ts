@@ -6,6 +6,7 @@ import { maskKeys } from '../base/mask.js';
 import { StoreUnavailable } from '../base/redis.js';
 import { auditCommand } from './audit.js';
 import { configCommand } from './config.js';
+import { explainCommand } from './explain.js';
 import { guardCommand } from './guard.js';
 import { keysCommand } from './keys.js';
 import { messagesCommand } from './messages.js';
@@ -28,6 +29,7 @@ function makeProgram(): Command {
   keysCommand(program);
   auditCommand(program);
   messagesCommand(program);
+  explainCommand(program);
   guardCommand(program);
   sendCommand(program);
   configCommand(program);

@@ -27,6 +27,9 @@ export interface Secret {
 /** Tells the secrets of a key apart: the beginning of its HMAC. */
 export const secretMark = (hash: string): string => hash.slice(0, 22);
 
+/** The secret that a key has now. */
+export const currentSecret = ({ hash }: KeyRecord): Secret => ({ mark: secretMark(hash), isOld: false });
+
 export class KeyVerifier {
   constructor(
     private readonly directory: Pick<KeyDirectory, 'find' | 'cached'>,
@@ -68,7 +71,7 @@ export class KeyVerifier {
 
   /** A secret that was replaced twice has no hash any more: it is over. */
   #rejudge(key: KeyRecord, mark: string, address: string): Verdict {
-    if (mark === secretMark(key.hash)) return this.#judge(key, { mark, isOld: false }, address);
+    if (mark === secretMark(key.hash)) return this.#judge(key, currentSecret(key), address);
     if (mark === secretMark(key.previousHash)) return this.#judge(key, { mark, isOld: true }, address);
     return { kind: 'rotated', key };
   }

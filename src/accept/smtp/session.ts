@@ -5,8 +5,9 @@ import type { Socket } from 'node:net';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPServer } from 'smtp-server';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import { isBlocked } from '../../authenticate/authenticator.js';
+import { clearLoginRefusal } from '../../authenticate/clear-login.js';
 import type { Principal } from '../../authenticate/principal.js';
-import { isLoopback } from '../../base/address.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import { AuthExchange, type AuthStep } from './auth-exchange.js';
 import { commands, lineRefusal, verbOf, withoutTrailingBlanks, type CommandSession, type Handler } from './commands.js';
@@ -242,14 +243,13 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
       'DSN',
       `SIZE ${this.door.settings.maxMessageBytes}`,
       ...(this.secure ? [] : ['STARTTLS']),
-      ...(this.#mayAuth() && !this.principal ? ['AUTH PLAIN LOGIN'] : []),
+      ...(!this.principal && !this.#clearLoginRefusal() ? ['AUTH PLAIN LOGIN'] : []),
     ];
   }
 
-  #mayAuth(): boolean {
-    const { allowInsecureAuth } = this.door.settings;
-    if (this.secure || allowInsecureAuth === 'always') return true;
-    return allowInsecureAuth === 'loopback' && isLoopback(this.remoteAddress);
+  #clearLoginRefusal(): Refusal | undefined {
+    const { secure, remoteAddress: address } = this;
+    return clearLoginRefusal(this.door.settings.allowInsecureAuth, { address, secure });
   }
 
   startTls(): void {
@@ -279,7 +279,8 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
 
   #authRefusal(): Refusal | undefined {
     if (!this.helo) return refuse('hello-first');
-    if (!this.#mayAuth()) return refuse('auth-needs-tls');
+    const refusal = this.#clearLoginRefusal();
+    if (refusal) return refusal;
     return this.principal || this.transaction.isOpen ? refuse('auth-already') : undefined;
   }
 
@@ -309,7 +310,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
     this.door.metrics.logins.inc({ verdict });
     this.door.refusedLogins.note(verdict, this.remoteAddress, keyId);
     // The guard has said that the address is blocked: no line for each of its attempts.
-    const level = refusal.reason === 'too-many-failed-logins' || verdict === 'held-back' ? 'debug' : 'warn';
+    const level = isBlocked({ refusal, verdict }) ? 'debug' : 'warn';
     this.door.log[level]({ client: this.remoteAddress, helo: this.helo, verdict, key: keyId }, 'login refused');
     if (refusal.isPermanent && ++this.#authFailures >= this.door.settings.maxAuthFailures) {
       return this.refuse(refuse('too-many-auth-failures'));

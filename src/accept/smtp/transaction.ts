@@ -88,8 +88,8 @@ export class Transaction {
     const refusal = session.door.policy.recipient(principal, address);
     if (refusal) return session.refuse(refusal);
     if (!this.#named.has(address.text)) {
-      const limit = session.door.policy.maxRecipients(principal);
-      if (envelope.to.length >= limit) return session.refuse(refuse('too-many-recipients', { limit }));
+      const tooMany = session.door.policy.recipientCount(principal, envelope.to.length + 1);
+      if (tooMany) return session.refuse(tooMany);
       this.#named.add(address.text);
       if (dsn.notify || dsn.orcpt) (envelope.dsn ??= { recipients: {} }).recipients[envelope.to.length] = dsn;
       envelope.to.push(address.text);
@@ -171,8 +171,8 @@ export class Transaction {
 
   async #admitMail(principal: Principal, { address, size }: MailCommand): Promise<Refusal | undefined> {
     const { policy, allowances, submitter } = this.session.door;
-    const limit = policy.maxBytes(principal);
-    if (size > limit) return refuse('too-big', { limit });
+    const tooBig = policy.size(principal, size);
+    if (tooBig) return tooBig;
     try {
       return (
         submitter.room() ??
