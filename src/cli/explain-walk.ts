@@ -71,7 +71,7 @@ export async function walk(rules: Rules, attempt: Attempt): Promise<Step[]> {
   const blockedMs = await rules.blockedMs(client.address);
   const clear = clearLoginRefusal(rules.allowInsecureAuth, client);
   const steps = [
-    step('AUTH', 'smtp.allowInsecureAuth', clear, 'a login is taken on this connection'),
+    step('AUTH', 'smtp.allowInsecureAuth', clear, 'a login is taken on this connection', CLEAR),
     guardStep(blockedMs),
     ...keySteps(verdict, blockedMs),
   ];
@@ -84,15 +84,17 @@ export async function walk(rules: Rules, attempt: Attempt): Promise<Step[]> {
   const { principal } = login;
   return [
     ...steps,
-    step('AUTH', 'scope', 'refusal' in scope ? scope.refusal : undefined, ...scopeWords),
-    step('AUTH', 'TLS', rules.policy.connection(principal, client.secure), 'the key may be used on this connection'),
+    step('AUTH', 'scope', 'refusal' in scope ? scope.refusal : undefined, ...SCOPE_WORDS),
+    step('AUTH', 'TLS', rules.policy.connection(principal, client.secure), ...TLS_WORDS),
     ...(await mailSteps(rules, principal, attempt)),
     ...recipientSteps(rules.policy, principal, attempt.to),
     ...messageSteps(rules.policy, principal, attempt),
   ];
 }
 
-const scopeWords = [`the key has the scope ${SEND}`, `the key may not send mail: it lacks the scope ${SEND}`] as const;
+const CLEAR = 'the connection has no TLS, and the setting lets no login come without';
+const SCOPE_WORDS = [`the key has the scope ${SEND}`, `the key may not send mail: it lacks the scope ${SEND}`] as const;
+const TLS_WORDS = ['the key may be used on this connection', 'the key requires TLS, and there is none'] as const;
 
 function step(stage: Step['stage'], rule: string, refusal: Refusal | undefined, good: string, bad?: string): Step {
   if (!refusal) return { stage, rule, outcome: 'allows', why: good };
@@ -139,8 +141,9 @@ function senderStep(policy: Policy, principal: Principal, from: Address | '<>'):
 
 function sizeSteps(stage: Step['stage'], policy: Policy, principal: Principal, size: number | undefined): Step[] {
   if (size === undefined) return [];
-  const good = `at most ${policy.maxBytes(principal)} bytes`;
-  return [step(stage, 'size', policy.size(principal, size), good)];
+  const limit = policy.maxBytes(principal);
+  const words = [`at most ${limit} bytes`, `${size} bytes, and at most ${limit} are taken`] as const;
+  return [step(stage, 'size', policy.size(principal, size), ...words)];
 }
 
 /** As in a transaction: whoever was refused does not count. */
@@ -149,7 +152,7 @@ function recipientSteps(policy: Policy, principal: Principal, to: Address[]): St
   const steps = to.map(({ text, ...rest }) => {
     const refusal = policy.recipient(principal, { text, ...rest });
     const tooMany = refusal ? undefined : policy.recipientCount(principal, new Set([...accepted, text]).size);
-    if (tooMany) return step('RCPT', 'number of recipients', tooMany, '');
+    if (tooMany) return step('RCPT', 'number of recipients', tooMany, '', `${text} is one too many`);
     if (!refusal) accepted.add(text);
     return step('RCPT', 'recipient', refusal, `the key may send to ${text}`, `the key may not send to ${text}`);
   });

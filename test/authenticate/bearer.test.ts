@@ -21,6 +21,8 @@ import { startRedis, type TestRedis } from '../support/redis.js';
 const SECRETS = { prefix: 'SG', pepper: 'p'.repeat(32), maxKeys: 1000 };
 const MAX_PER_MINUTE = 40;
 const verdicts: string[] = [];
+/** Whether the last attempt was worth a line in the log. */
+let wasNews: boolean;
 /** The word of the guard about failed logins. */
 let guardSays: Refusal | undefined;
 let redis: TestRedis;
@@ -52,7 +54,10 @@ beforeAll(async () => {
   const gate = new HttpGate({
     ...{ authenticator, requests: new RequestRate(MAX_PER_MINUTE, systemClock) },
     messageRate: (principal) => allowances.view(principal),
-    onLogin: (verdict) => verdicts.push(verdict),
+    onLogin: (verdict, _client, _key, isNews) => {
+      verdicts.push(verdict);
+      wasNews = isNews;
+    },
   });
   gate.install(server);
   const who = (request: Parameters<HttpGate['principal']>[0]) => ({ id: gate.principal(request).keyId });
@@ -265,6 +270,9 @@ it('a client that is blocked reads 429 and when to come again, in the words of t
   const [any, mail] = [await call('any', 'Bearer nothing'), await call('mail', 'Bearer nothing')];
   guardSays = undefined;
 
+  expect(wasNews).toBe(false);
+  await call('any', 'Bearer nothing');
+  expect(wasNews).toBe(true);
   expect(any.status).toBe(429);
   expect(any.headers['retry-after']).toBe('42');
   expect(mail.status).toBe(429);
