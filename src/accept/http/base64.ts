@@ -2,23 +2,22 @@
 // nobody else is served meanwhile.
 import { setImmediate } from 'node:timers/promises';
 
-const PIECE = 262_144;
-const INNER = /^[A-Za-z0-9+/\s]*$/;
-const LAST = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/;
+const DIGITS = /^[A-Za-z0-9+/]*$/;
 
 /** Also that it holds octets, and all of the last one. */
-export async function isBase64(text: string): Promise<boolean> {
-  // Padding is in the last piece, with whatever blanks are around it.
-  const last = Math.max(0, text.length - 64);
-  const end = text.slice(last).replace(/\s+/g, '');
-  if (!LAST.test(end)) return false;
-  const padding = end.length - end.replace(/=/g, '').length;
-  let digits = end.length - padding;
-  for (let at = 0; at < last; at += PIECE) {
-    const piece = text.slice(at, Math.min(at + PIECE, last));
-    if (!INNER.test(piece)) return false;
-    digits += piece.replace(/\s+/g, '').length;
-    if (at > 0) await setImmediate();
+export async function isBase64(pieces: readonly string[]): Promise<boolean> {
+  let digits = 0;
+  let padding = '';
+  for (const [index, piece] of pieces.entries()) {
+    if (index > 0) await setImmediate();
+    const text = piece.replace(/\s+/g, '');
+    // Behind the first padding there is nothing else.
+    const end = padding ? 0 : text.indexOf('=');
+    const body = end < 0 ? text : text.slice(0, end);
+    if (!DIGITS.test(body)) return false;
+    digits += body.length;
+    padding += text.slice(body.length);
+    if (padding && !/^={1,2}$/.test(padding)) return false;
   }
-  return digits > 0 && digits % 4 !== 1 && (padding === 0 || (digits + padding) % 4 === 0);
+  return digits > 0 && digits % 4 !== 1 && (padding === '' || (digits + padding.length) % 4 === 0);
 }

@@ -2,12 +2,11 @@
 // that all requests together cannot take more memory than the operator gave.
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { Octets } from '../../base/octets.js';
 import { refuse } from '../../message/refusal.js';
 import type { Budget } from '../budget.js';
 import { badRequest, faultOfRefusal } from './answers.js';
 
-/** A body is held about twice while it is read: as octets and as text, then as text and as values. */
+/** A body is held up to twice: as it came and as values, then as values and as what is made of them. */
 const COPIES = 2;
 
 /** What one request holds of the budget, until it is given back. */
@@ -62,11 +61,4 @@ export async function* bounded(body: unknown, budget: BodyBudget): AsyncGenerato
     budget.add(chunk);
     yield chunk;
   }
-}
-
-/** The whole body. @throws RequestFault */
-export async function readWhole(body: unknown, budget: BodyBudget): Promise<Buffer> {
-  const octets = new Octets();
-  for await (const chunk of bounded(body, budget)) octets.append(chunk);
-  return octets.take();
 }

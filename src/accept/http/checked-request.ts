@@ -5,13 +5,23 @@ import { hasControls, wellFormed } from './controls.js';
 import { fault, schemaFaults, type Fault } from './fault.js';
 import { mailRequest, type MailRequest } from './mail-request.js';
 import { ruleFaults } from './mail-rules.js';
+import type { JsonBody } from './json-body.js';
 import type { Attachment, RequestBody } from './outgoing.js';
+
+type LongTexts = JsonBody['longTexts'];
 
 const MAX_FAULTS = 100;
 const MIME_TYPE = /^[\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127}$/;
 
-/** @param now milliseconds since the epoch. @throws RequestFault with all that is wrong, the first hundred of it. */
-export async function checkedRequest(value: unknown, now: number): Promise<RequestBody> {
+/**
+ * @param now milliseconds since the epoch. @param longTexts what stands for contents of attachments, and the contents.
+ * @throws RequestFault with all that is wrong, the first hundred of it.
+ */
+export async function checkedRequest(
+  value: unknown,
+  now: number,
+  longTexts: LongTexts = new Map(),
+): Promise<RequestBody> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest();
   // Of a sender that is not there SendGrid misses the address.
   const given = { ...value, from: (value as { from?: unknown }).from ?? {} };
@@ -21,18 +31,20 @@ export async function checkedRequest(value: unknown, now: number): Promise<Reque
     ...ruleFaults(value as Record<string, unknown>, now),
   ];
   if (!parsed.success || faults.length > 0) throw new RequestFault(400, faults.slice(0, MAX_FAULTS));
-  return { ...parsed.data, attachments: await checkedAttachments(parsed.data), ignored: ignoredMembers(parsed.data) };
+  const attachments = await checkedAttachments(parsed.data, longTexts);
+  return { ...parsed.data, attachments, ignored: ignoredMembers(parsed.data) };
 }
 
-async function checkedAttachments({ attachments }: MailRequest): Promise<Attachment[]> {
+async function checkedAttachments({ attachments }: MailRequest, longTexts: LongTexts): Promise<Attachment[]> {
+  const pieces = (content: string): readonly string[] => longTexts.get(content) ?? [content];
   const faults: Fault[] = [];
   for (const [index, { content }] of (attachments ?? []).entries()) {
-    if (await isBase64(content)) continue;
+    if (await isBase64(pieces(content))) continue;
     faults.push(fault('The attachment content must be base64 encoded.', ['attachments', index, 'content']));
   }
   if (faults.length > 0) throw new RequestFault(400, faults);
   return (attachments ?? []).map(({ content, filename, type, disposition, content_id: contentId }) => ({
-    ...{ content, filename: wellFormed(filename), type: usableType(type) },
+    ...{ content: pieces(content), filename: wellFormed(filename), type: usableType(type) },
     disposition: disposition === 'inline' ? 'inline' : 'attachment',
     contentId: contentId ? wellFormed(contentId) : undefined,
   }));

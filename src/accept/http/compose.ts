@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import MailComposer from 'nodemailer/lib/mail-composer';
 import type { Attachment, OutgoingMail, Part } from './outgoing.js';
 
-/** Characters of base64 at a time, a multiple of four; octets of text at a time. */
+/** Octets at a time. */
 const PIECE = 65_536;
 
 /** @param messageId for a message whose client gave none, with angle brackets. @param at the time of the Date field. */
@@ -47,7 +47,7 @@ function contentOf({ value }: Part): { content: string | Readable; contentTransf
 function attachmentOf({ content, filename, type, disposition, contentId }: Attachment) {
   return {
     filename,
-    content: Readable.from(typeof content === 'string' ? decoded(content) : slices(content)),
+    content: Readable.from(Buffer.isBuffer(content) ? slices(content) : decoded(content)),
     contentTransferEncoding: 'base64',
     contentDisposition: disposition,
     ...(type && { contentType: type }),
@@ -64,10 +64,10 @@ async function* slices(octets: Buffer): AsyncGenerator<Buffer> {
 }
 
 /** Base64 that has been checked, with line ends perhaps, as octets. */
-async function* decoded(base64: string): AsyncGenerator<Buffer> {
+async function* decoded(base64: readonly string[]): AsyncGenerator<Buffer> {
   let rest = '';
-  for (let at = 0; at < base64.length; at += PIECE) {
-    const text = rest + base64.slice(at, at + PIECE).replace(/\s+/g, '');
+  for (const piece of base64) {
+    const text = rest + piece.replace(/\s+/g, '');
     const whole = text.length - (text.length % 4);
     rest = text.slice(whole);
     yield Buffer.from(text.slice(0, whole), 'base64');

@@ -1,14 +1,14 @@
 // POST /v3/mail/send. The key is checked before the body is read; the body is read within the budget; then every fault
 // of it is told at once, or its messages are sent.
-import { isUtf8 } from 'node:buffer';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { HttpGate } from '../../authenticate/bearer.js';
 import type { HttpServer } from '../../base/http-server.js';
 import { badRequest, mailRefusals, unsupported } from './answers.js';
-import { BodyBudget, readWhole } from './body.js';
+import { BodyBudget, bounded } from './body.js';
 import { checkedRequest } from './checked-request.js';
 import type { HttpDoor } from './door.js';
+import { JsonReader, NotUtf8, type JsonBody } from './json-body.js';
 import { mailRequest } from './mail-request.js';
 import { send, type Sender } from './send.js';
 
@@ -36,7 +36,8 @@ export function mailSendRoute(server: HttpServer, gate: HttpGate, door: HttpDoor
     async (request, reply) => {
       const budget = new BodyBudget(door.budget, door.settings.maxMessageBytes);
       try {
-        const body = await checkedRequest(await readJson(request, budget), door.clock.now());
+        const { value, longTexts } = await readJson(request, budget);
+        const body = await checkedRequest(value, door.clock.now(), longTexts);
         const sender = { ...senderOf(gate, request), fingerprint: budget.fingerprint() };
         if (body.mail_settings?.sandbox_mode?.enable) return empty(reply, 200);
         const { id, isRepeat } = await send(door, sender, body);
@@ -66,18 +67,18 @@ function senderOf(gate: HttpGate, request: FastifyRequest): Omit<Sender, 'finger
 }
 
 /** @throws RequestFault */
-async function readJson(request: FastifyRequest, budget: BodyBudget): Promise<unknown> {
+async function readJson(request: FastifyRequest, budget: BodyBudget): Promise<JsonBody> {
   const type = request.headers['content-type'];
   if (type !== undefined && !/^application\/(json|[\w.-]+\+json) *(;|$)/i.test(type)) {
     throw unsupported('Content-Type should be application/json');
   }
   budget.expect(request.headers['content-length']);
-  const octets = await readWhole(request.body, budget);
+  const reader = new JsonReader();
+  for await (const octets of bounded(request.body, budget)) reader.append(octets);
   if (type === undefined) throw unsupported('Content-Type should be application/json');
-  if (!isUtf8(octets)) throw unsupported('Invalid UTF8 in request');
   try {
-    return JSON.parse(octets.toString().replace(/^\uFEFF/, '')) as unknown;
-  } catch {
-    throw badRequest();
+    return reader.end();
+  } catch (error) {
+    throw error instanceof NotUtf8 ? unsupported('Invalid UTF8 in request') : badRequest();
   }
 }

@@ -17,8 +17,8 @@ export interface Part {
 }
 
 export interface Attachment {
-  /** Base64, or the octets themselves. */
-  content: string | Buffer;
+  /** Base64 in pieces, or the octets themselves. */
+  content: readonly string[] | Buffer;
   filename: string;
   /** A MIME type, or undefined: then the file name tells. */
   type: string | undefined;
