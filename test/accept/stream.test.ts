@@ -105,6 +105,19 @@ test('a line that is too long is answered once, whatever its length, and what fo
   expect((await feed(Buffer.from(`${'x'.repeat(12_286)}\r\n`), [])).lines).toHaveLength(1);
 });
 
+test('a line that is too long ends the session all the same when its end is not CRLF, or CR or NUL is in it', async () => {
+  for (const wrong of [
+    `${'x'.repeat(50_000)}\n`,
+    `${'x'.repeat(50_000)}\r${'x'.repeat(50_000)}\r\n`,
+    `\0${'x'.repeat(50_000)}\r\n`,
+  ]) {
+    const seen = await feed(Buffer.from(`${wrong}NOOP\r\n`), [10, 20_000, 50_000, 50_001, 70_000]);
+    expect(seen).toMatchObject({ lines: [], tooLong: 0, badEnding: true });
+  }
+  const cutInItsEnd = await feed(Buffer.from(`${'x'.repeat(50_000)}\r\nNOOP\r\n`), [50_001]);
+  expect(cutInItsEnd).toMatchObject({ lines: ['NOOP'], tooLong: 1, badEnding: false });
+});
+
 test('an unfinished line at the end of the connection is not a command', async () => {
   const seen: string[] = [];
   const stream = new StrictStream({

@@ -32,6 +32,8 @@ export class StrictStream extends SMTPStream {
   #pending: Buffer = EMPTY;
   /** The start of a line that is too long, while the rest of it is thrown away. */
   #skipped: Buffer | undefined;
+  /** Whether a CR or NUL was thrown away with it. */
+  #skippedBad = false;
   /** Octets of a message that may be part of its end: a prefix of CRLF.CRLF. */
   #carry: Buffer = EMPTY;
   #atStart = false;
@@ -103,7 +105,9 @@ export class StrictStream extends SMTPStream {
     if (end < 0) {
       if (this.#pending.length <= MAX_LINE) return undefined;
       this.#skipped ??= Buffer.from(this.#pending.subarray(0, START_KEPT));
-      this.#pending = EMPTY;
+      // The last octet is kept: it may be the CR of the line's end.
+      this.#skippedBad ||= isBad(this.#pending.subarray(0, -1));
+      this.#pending = Buffer.from(this.#pending.subarray(-1));
       return undefined;
     }
     const line = this.#pending.subarray(0, end + 1);
@@ -112,16 +116,16 @@ export class StrictStream extends SMTPStream {
   }
 
   #dispatch(line: Buffer, next: () => void): void {
+    const text = line.subarray(0, -2);
+    if (this.#skippedBad || line.at(-2) !== CR || isBad(text)) {
+      this.events.onBadLineEnding();
+      this.isClosed = true;
+      return next();
+    }
     if (this.#skipped || line.length > MAX_LINE) {
       const start = this.#skipped ?? line.subarray(0, START_KEPT);
       this.#skipped = undefined;
       return this.events.onLineTooLong(start, next);
-    }
-    const text = line.subarray(0, -2);
-    if (line.at(-2) !== CR || text.includes(CR) || text.includes(0)) {
-      this.events.onBadLineEnding();
-      this.isClosed = true;
-      return next();
     }
     this.events.onLine(text, next);
   }
@@ -198,3 +202,6 @@ export class StrictStream extends SMTPStream {
     return { content: content(from) };
   }
 }
+
+/** Whether octets of a command, its end aside, may not be there. */
+const isBad = (octets: Buffer): boolean => octets.includes(CR) || octets.includes(0);
