@@ -17,6 +17,7 @@ import { makeCertificate } from './certificate.js';
 import { openDialogue, type Dialogue } from './dialogue.js';
 import { TestLog } from './log.js';
 import { startRedis, type TestRedis } from './redis.js';
+import { expectNoSecrets } from './secret-search.js';
 
 export interface WorkerOptions {
   /** POSTERN_* settings. */
@@ -97,6 +98,7 @@ export async function startTestWorker(options: WorkerOptions = {}): Promise<Test
       await worker.drain();
       if (!options.redis) await redis.stop();
       rmSync(dir, { recursive: true, force: true });
+      expectNoSecrets('the log of a worker', JSON.stringify(log.lines), [PEPPER]);
     },
   };
 }
