@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { readProxyHeader, type ProxyHeader } from './proxy-header.js';
 
 /** Why there is no header. `left`: the proxy went without a word, as checks of health do. */
-export type NoProxyHeader = 'left' | 'missing' | 'malformed';
+type NoProxyHeader = 'left' | 'missing' | 'malformed';
 
 /** Calls back once: with the header, or with why there is none; the caller then destroys the socket. */
 export function takeProxyHeader(socket: Socket, callback: (header: ProxyHeader | NoProxyHeader) => void): void {
