@@ -195,6 +195,8 @@ export class Supervisor {
         else this.#failed(message.message);
         worker.process.kill('SIGKILL');
       } else if (message.type === 'metrics-wanted') void this.#answerMetrics(worker, message.id);
+      // What a worker said before it ended may arrive behind its end, and would count for ever.
+      else if (worker.isDead()) return;
       else if (message.type === 'connections') this.#connections.report(worker.id, message.changes);
       else if (message.type === 'connection-wanted') {
         const verdict = this.#connections.ask(worker.id, message.network, this.config.smtp);

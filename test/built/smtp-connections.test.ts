@@ -36,9 +36,13 @@ it('there is room again when connections end, and when the worker that held them
   await full();
   const workers = server.processes().filter(({ commandLine }) => commandLine.includes('worker.js'));
   for (const { pid } of workers) process.kill(pid, 'SIGKILL');
-  await until('new workers', async () => {
-    const dialogue = await openDialogue(server.smtp).catch(() => undefined);
-    if (dialogue) opened.push(dialogue);
-    return dialogue?.greeting.startsWith('220');
-  });
+  await until(
+    'new workers',
+    async () => {
+      const dialogue = await openDialogue(server.smtp).catch(() => undefined);
+      if (dialogue) opened.push(dialogue);
+      return dialogue?.greeting.startsWith('220');
+    },
+    40_000,
+  );
 });

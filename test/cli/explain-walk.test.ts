@@ -4,10 +4,11 @@ import { Policy } from '../../src/admit/policy.js';
 import { systemRandom } from '../../src/base/ids.js';
 import { connectRedis, whenReady, type RedisClient } from '../../src/base/redis.js';
 import { walk, type Attempt, type Rules, type Step } from '../../src/cli/explain-walk.js';
+import { AuditLog } from '../../src/keys/audit.js';
+import { KeyEditor } from '../../src/keys/editor.js';
 import { mint } from '../../src/keys/mint.js';
 import { addressMatches, type Restrictions } from '../../src/keys/policy.js';
-import { KeyStore } from '../../src/keys/store.js';
-import { KeyVerifier } from '../../src/keys/verify.js';
+import { currentSecret, KeyVerifier } from '../../src/keys/verify.js';
 import { parseAddress, type Address } from '../../src/message/address.js';
 import { refusals, type Reason } from '../../src/message/refusal.js';
 import { TestClock } from '../support/clock.js';
@@ -20,7 +21,7 @@ const CLIENT = { address: '192.0.2.7', secure: true };
 const clock = new TestClock();
 let redis: TestRedis;
 let commands: RedisClient;
-let store: KeyStore;
+let store: KeyEditor;
 let verifier: KeyVerifier;
 let rules: Rules;
 
@@ -28,7 +29,7 @@ beforeAll(async () => {
   redis = await startRedis();
   commands = connectRedis({ url: redis.url, commandTimeoutSeconds: 5 }, 'commands', new TestLog().log);
   await whenReady(commands, 10_000);
-  store = new KeyStore(commands);
+  store = new KeyEditor(commands, new AuditLog(commands, { ...SECRETS, maxEntries: 1000 }, clock), 'test');
   verifier = new KeyVerifier({ find: (id) => store.find(id), cached: () => undefined }, SECRETS, clock);
   rules = {
     policy: new Policy(addressMatches, LIMITS),
@@ -170,9 +171,9 @@ test.each([
   ['quota', 'quota-exhausted'],
 ] as const)('it refuses a key whose %s is used up, and uses none of it itself', async (kind, reason) => {
   const { text, record } = await make({ [kind]: { messages: 2, seconds: 60 } });
-  const principalKey = { keyId: record.id, scopes: record.scopes, restrictions: record.restrictions };
+  const principalKey = { ...record, keyId: record.id, secret: currentSecret(record) };
   const allowances = new Allowances(commands, clock);
-  const take = (messages: number) => allowances.take(principalKey as Parameters<Allowances['take']>[0], messages);
+  const take = (messages: number) => allowances.take(principalKey, messages);
 
   await take(1);
   for (let at = 0; at < 5; at++) expect(refusing(await explain(text))).toEqual([]);
