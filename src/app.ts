@@ -46,6 +46,8 @@ import { openapiRoute } from './manage/openapi.js';
 import { messageRoutes } from './manage/messages.js';
 import { QueueMetrics } from './manage/queue-metrics.js';
 import type { MailMetrics } from './report/metrics.js';
+import { TranscriptSink } from './report/transcript-sink.js';
+import { TranscriptStore } from './report/transcript-store.js';
 import { RedisBatches } from './spool/redis-batches.js';
 import { RedisDesk } from './spool/redis-desk.js';
 import { RedisSpool } from './spool/redis-spool.js';
@@ -274,10 +276,15 @@ function makeDoors(
   const strangersBudget = new Budget(smtp.maxBufferedBytes / 4);
   const batches = new RedisBatches(redis, config.spool);
   return {
-    smtp: { ...shared, allowances, refusedLogins },
+    smtp: { ...shared, allowances, refusedLogins, recording: makeRecording(config, redis) },
     http: { ...shared, spool, batches, budget, strangersBudget },
   };
 }
+
+const makeRecording = ({ sessions, keys }: Config, redis: RedisClient): SmtpDoor['recording'] =>
+  sessions.keepHours > 0
+    ? { sink: new TranscriptSink(new TranscriptStore(redis, sessions)), keyPrefix: keys.prefix }
+    : undefined;
 
 async function openListeners(
   config: Config,

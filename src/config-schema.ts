@@ -148,6 +148,11 @@ export const schema = z.strictObject({
   spool: z.strictObject({ shards: integer(1, 64) }),
   capture: z.strictObject({ maxMessages: integer(1, 10_000_000), maxBytes: integer(1_048_576, 2 ** 50) }),
   report: z.strictObject({ keepHours: integer(0, 87_600), maxMessages: integer(0, 100_000_000) }),
+  sessions: z.strictObject({
+    keepPerKey: integer(0, 1000),
+    keepPerAddress: integer(0, 1000),
+    keepHours: integer(0, 8760),
+  }),
   keys: z.strictObject({
     prefix: z.string().regex(/^[A-Za-z0-9_-]{1,20}$/, 'expected 1 to 20 letters, digits, - or _'),
     maxKeys: integer(1, 1_000_000),

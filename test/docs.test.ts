@@ -12,6 +12,7 @@ import { keysCommand } from '../src/cli/keys.js';
 import { messagesCommand } from '../src/cli/messages.js';
 import { sendCommand } from '../src/cli/send.js';
 import { serveCommand } from '../src/cli/serve.js';
+import { sessionsCommand } from '../src/cli/sessions.js';
 import { envName, loadConfig } from '../src/config.js';
 import { refusals } from '../src/message/refusal.js';
 
@@ -128,6 +129,7 @@ describe('command lines in the documents', () => {
       auditCommand,
       explainCommand,
       guardCommand,
+      sessionsCommand,
       messagesCommand,
       sendCommand,
       configCommand,

@@ -65,6 +65,24 @@ const REFUSED_BY: Record<Refusing, { rule: (typeof KEY_RULES)[number][0]; why: s
   'denied-ip': { rule: 'client address', why: 'the key may not be used from this address' },
 };
 
+/** Of logins that came to more, or to less, than a key that was judged. */
+const LOGIN_WORDS: Readonly<Record<string, string>> = {
+  valid: 'the key is valid',
+  'bad-username': 'the user name must be exactly apikey',
+  'no-scope': 'the key may not send mail: it lacks the scope mail.send',
+  'tls-required': 'this key may be used over TLS alone',
+  'held-back': 'too many guesses came from this address: the key was not looked up, and may come again',
+  'auth-needs-tls': 'AUTH without TLS, which smtp.allowInsecureAuth does not allow',
+  'auth-mechanism': 'the client wants a mechanism other than PLAIN and LOGIN',
+  'auth-required': 'the client did not log in before it sent mail: its user name and password may not be set',
+  'login-too-slow': 'the client did not log in in time: its user name and password may not be set',
+  'tls-handshake': 'the TLS handshake failed: the client may not trust the certificate',
+};
+
+/** A verdict on a login, or the refusal that a session came to instead of one, in words. */
+export const verdictWords = (login: string): string | undefined =>
+  LOGIN_WORDS[login] ?? (Object.hasOwn(REFUSED_BY, login) ? REFUSED_BY[login as Refusing].why : undefined);
+
 /** All steps in the order of a session; behind one that refuses the others are judged all the same, where they can be. */
 export async function walk(rules: Rules, attempt: Attempt): Promise<Step[]> {
   const { client, verdict } = attempt;

@@ -12,6 +12,7 @@ import { keysCommand } from './keys.js';
 import { messagesCommand } from './messages.js';
 import { sendCommand } from './send.js';
 import { serveCommand } from './serve.js';
+import { sessionsCommand } from './sessions.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -31,6 +32,7 @@ function makeProgram(): Command {
   messagesCommand(program);
   explainCommand(program);
   guardCommand(program);
+  sessionsCommand(program);
   sendCommand(program);
   configCommand(program);
   return program;

@@ -8,6 +8,7 @@ import type { Log } from '../../base/log.js';
 import type { MailMetrics } from '../../report/metrics.js';
 import type { Submitter } from '../submit.js';
 import type { DeadlineSettings } from './deadlines.js';
+import type { Recording } from './recorder.js';
 
 export interface SmtpSettings extends DeadlineSettings {
   hostname: string;
@@ -31,6 +32,8 @@ export interface SmtpDoor {
   submitter: Submitter;
   /** Told of every login that is refused, for the audit log. */
   refusedLogins: { note(verdict: string, address: string, keyId: string | undefined): void };
+  /** Undefined: no transcripts. */
+  recording: Recording | undefined;
   newId: () => string;
   clock: Clock;
   log: Log;

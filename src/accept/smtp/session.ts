@@ -8,12 +8,14 @@ import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import { isBlocked } from '../../authenticate/authenticator.js';
 import { clearLoginRefusal } from '../../authenticate/clear-login.js';
 import type { Principal } from '../../authenticate/principal.js';
+import { messageOf } from '../../base/fault.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import { AuthExchange, type AuthStep } from './auth-exchange.js';
 import { commands, lineRefusal, verbOf, withoutTrailingBlanks, type CommandSession, type Handler } from './commands.js';
 import { Deadlines } from './deadlines.js';
 import type { SmtpDoor } from './door.js';
 import { isHelloName } from './hello-name.js';
+import { SessionRecorder } from './recorder.js';
 import { replyText } from './reply-text.js';
 import { StrictStream } from './stream.js';
 import { Transaction, type TransactionSession } from './transaction.js';
@@ -37,6 +39,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
   #handshake: Socket | undefined;
   readonly #deadlines: Deadlines;
   readonly transaction: Transaction;
+  readonly transcript: SessionRecorder;
 
   constructor(
     server: SMTPServer,
@@ -46,6 +49,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
   ) {
     super(server, socket, options);
     this.transaction = new Transaction(this);
+    this.transcript = new SessionRecorder(door.recording, door.clock);
     this.#deadlines = new Deadlines(door.settings);
   }
 
@@ -70,6 +74,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
 
   /** Sends a reply; an empty `enhanced` code is left out. 421 closes the connection. */
   reply(code: number, enhanced: string, text: string | string[]): void {
+    this.transcript.reply(code, enhanced, text);
     // During a handshake the socket is the one below it: what is written there would be in the clear.
     if (!this._upgrading && this._socket.writable) this._socket.write(replyText(code, enhanced, text));
     this.#deadlines.answered(this.door.clock.now());
@@ -87,6 +92,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
     const who = { client: this.remoteAddress, key: this.principal?.keyId };
     this.door.log[level]({ ...facts, ...who, reason: refusal.reason, ...refusal.details }, 'refused');
     this.door.metrics.refused.inc({ reason: refusal.reason });
+    this.transcript.refused(refusal.reason);
     if (code === 421) return this.reply(code, enhanced, `${this.door.settings.hostname} ${refusal.text}`);
     if (refusal.isPermanent && ++this.#errors > this.door.settings.maxErrors) {
       return this.refuse(refuse('too-many-errors'));
@@ -145,6 +151,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
       onLineTooLong: (start, next) => {
         const isAuth = this.#auth !== undefined || /^AUTH /i.test(start.toString('latin1'));
         this.#auth = undefined;
+        this.transcript.remark('the client sent a line that is too long');
         this.#answer(refuse(isAuth ? 'auth-line-too-long' : 'line-too-long'), next);
       },
       onBadLineEnding: () => this.refuse(refuse('bad-line-ending')),
@@ -162,10 +169,16 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
     socket.allowHalfOpen = false;
     this._socket.allowHalfOpen = false;
     socket.once('end', () => socket.destroy());
+    socket.once('error', (error) => this.transcript.remark(`TLS handshake failed: ${messageOf(error)}`));
   }
 
   override _onClose(): void {
     super._onClose();
+    const { id, remoteAddress: client, tlsOptions: tls } = this;
+    this.transcript.end({
+      ...{ id, client, listener: this._server.options.secure ? 'smtps' : 'smtp' },
+      ...{ tls: tls ? `${tls.version} ${tls.name}` : '', inHandshake: this._upgrading },
+    });
     this.emit('closed');
   }
 
@@ -178,6 +191,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
       this._whenWritable(next);
     };
     const text = withoutTrailingBlanks(line.toString());
+    this.transcript.command(text, this.#auth !== undefined);
     if (this.#auth) return this.#run(onAuthResponse, text, done);
     const verb = verbOf(text);
     const refusal = this.#lineRefusal(text, verb, line.length);
@@ -296,9 +310,16 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
       ? authenticator.malformed(step.refusal, this.remoteAddress)
       : authenticator.logIn(step.credentials, this.remoteAddress, this.helo));
     if (this._closed) return;
-    if ('refusal' in login) return this.#authFailed(login.refusal, login.verdict, login.keyId);
+    if ('refusal' in login) {
+      this.transcript.loginFailed(login.verdict, login.keyId, 'credentials' in step ? step.credentials : undefined);
+      return this.#authFailed(login.refusal, login.verdict, login.keyId);
+    }
     const refusal = this.door.policy.connection(login.principal, this.secure);
-    if (refusal) return this.#authFailed(refusal, 'tls-required', login.principal.keyId);
+    if (refusal) {
+      this.transcript.loginFailed('tls-required', login.principal.keyId);
+      return this.#authFailed(refusal, 'tls-required', login.principal.keyId);
+    }
+    this.transcript.loggedIn(login.principal.keyId);
     this.principal = login.principal;
     this.#deadlines.endLogin();
     this.door.metrics.logins.inc({ verdict: 'valid' });

@@ -10,6 +10,7 @@ import { refusalOfFault } from '../fault-refusal.js';
 import { SubmissionAborted, type Receipt } from '../submission.js';
 import type { SmtpDoor } from './door.js';
 import { readMail, readRcpt, type MailCommand } from './parameters.js';
+import type { SessionRecorder } from './recorder.js';
 
 /** Octets that a client may send beyond the limit before it is cut off in the middle. */
 const OVERRUN = 1_048_576;
@@ -19,6 +20,7 @@ export interface TransactionSession {
   readonly door: SmtpDoor;
   readonly principal: Principal | undefined;
   readonly helo: string;
+  readonly transcript: SessionRecorder;
   readonly secure: boolean;
   readonly remoteAddress: string;
   readonly _closed: boolean;
@@ -157,6 +159,7 @@ export class Transaction {
       throw new SubmissionAborted(refuse('client-gone'));
     }
     this.#committing = true;
+    this.session.transcript.data(Number(tooBig.details.limit) + OVERRUN - left);
     if (left >= 0) return;
     this.session.refuse(tooBig);
     this.session._socket.destroySoon();
