@@ -6,7 +6,8 @@ import type { HttpDoor } from './accept/http/door.js';
 import { sendingRoutes } from './accept/http/routes.js';
 import { ConnectionGate, type CommonCount } from './accept/smtp/connection-count.js';
 import type { SmtpDoor } from './accept/smtp/door.js';
-import { SmtpListener } from './accept/smtp/server.js';
+import { openSmtp } from './accept/smtp/listeners.js';
+import type { SmtpListener } from './accept/smtp/server.js';
 import { Budget } from './accept/budget.js';
 import { Submitter } from './accept/submit.js';
 import { Allowances } from './admit/allowance.js';
@@ -294,23 +295,12 @@ async function openListeners(
   lifecycle: Lifecycle,
   { connections }: WorkerHooks,
 ): Promise<SmtpListener[]> {
-  const { host, smtp, drainSeconds } = config;
-  const context = contextOf(runtime.certificate, runtime);
-  const gate = new ConnectionGate(smtp, config.workers, connections);
-  const listeners: SmtpListener[] = [];
-  lifecycle.defer('the SMTP listeners', () =>
-    Promise.all(listeners.map((listener) => listener.drain(drainSeconds * 1000))),
-  );
-  for (const [name, setting, port] of [
-    ['smtp', 'smtp.port', smtp.port],
-    ['smtps', 'smtp.securePort', smtp.securePort],
-  ] as const) {
-    if (port === 'off') continue;
-    const listener = new SmtpListener(door, gate, name === 'smtps', context);
-    addresses[name] = hostPort(host, await listener.open(host, port, setting));
-    listeners.push(listener);
-  }
-  return listeners;
+  const { host, drainSeconds, smtp, workers } = config;
+  const gate = new ConnectionGate(smtp, workers, connections);
+  const settings = { host, drainSeconds, ports: { smtp: smtp.port, smtps: smtp.securePort } };
+  const opened = await openSmtp(settings, door, gate, contextOf(runtime.certificate, runtime), lifecycle);
+  for (const { name, address } of opened) addresses[name] = address;
+  return opened.map(({ listener }) => listener);
 }
 
 function makeDelivery(
