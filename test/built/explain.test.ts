@@ -2,6 +2,7 @@
 import { ask } from '../support/http.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
+import { until } from '../support/until.js';
 
 jest.setTimeout(60_000);
 
@@ -120,7 +121,8 @@ describe('postern guard', () => {
     const statuses: number[] = [];
     while (statuses.length < 20 && statuses.at(-1) !== 429) statuses.push((await guess()).status);
     expect(statuses.at(-1)).toBe(429);
-    const said = linesOf('HTTP request refused');
+    const said = statuses.length - 1;
+    await until('the log has them', () => linesOf('HTTP request refused') >= said);
     for (let at = 0; at < 3; at++) expect((await guess()).status).toBe(429);
 
     const { result } = await server.json<{ result: { client: string }[] }>(['guard', 'list']);
