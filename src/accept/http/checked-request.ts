@@ -63,6 +63,7 @@ function ignoredMembers(request: MailRequest): string[] {
       name !== 'sandbox_mode' && (setting as { enable?: boolean } | null)?.enable ? [`${prefix}.${name}`] : [],
     );
   return [
+    ...(request.template_id ? ['template_id'] : []),
     ...(request.asm ? ['asm'] : []),
     ...(request.ip_pool_name ? ['ip_pool_name'] : []),
     ...(request.personalizations.some(({ dynamic_template_data: data }) => data) ? ['dynamic_template_data'] : []),

@@ -6,6 +6,9 @@ import { hasControls } from './controls.js';
 
 const MAX_ADDRESS = 320;
 
+/** For what SendGrid has and Postern has not. */
+const NOT_ACTED_ON = 'Checked and named in the log, but not acted on';
+
 const TO =
   'The to array is required for all personalization objects, and must have at least one email object with a valid email address.';
 const FROM =
@@ -71,7 +74,7 @@ const personalization = z.object({
   subject,
   headers,
   substitutions: strings('All values of the substitutions object must be strings.').nullish(),
-  dynamic_template_data: z.record(z.string(), z.unknown()).nullish(),
+  dynamic_template_data: z.record(z.string(), z.unknown()).nullish().describe(NOT_ACTED_ON),
   custom_args: customArgs,
   send_at: sendAt,
 });
@@ -158,23 +161,29 @@ export const mailRequest = z.object({
   subject,
   content: z.array(content).nullish(),
   attachments: z.array(attachment).nullish(),
-  template_id: z.string().nullish(),
+  template_id: z
+    .string()
+    .nullish()
+    .describe(
+      `${NOT_ACTED_ON}: there are no templates, and mail that has no subject or content without one is refused`,
+    ),
   headers,
   sections: strings('All values of the sections object must be strings.').nullish(),
   categories: z.array(z.string()).nullish(),
   custom_args: customArgs,
   send_at: sendAt,
   batch_id: z.string(always('The batch_id must be a string.')).nullish(),
-  asm: asm.nullish(),
+  asm: asm.nullish().describe(NOT_ACTED_ON),
   ip_pool_name: z
     .string()
     .refine((name) => name === '' || (name.length >= 2 && name.length <= 64), {
       error: ({ input }) =>
         `The IP Pool name must be a valid pool name for your account. You provided [${String(input).slice(0, 100)}].`,
     })
-    .nullish(),
-  mail_settings: mailSettings.nullish(),
-  tracking_settings: trackingSettings.nullish(),
+    .nullish()
+    .describe(NOT_ACTED_ON),
+  mail_settings: mailSettings.nullish().describe(`sandbox_mode; the others: ${NOT_ACTED_ON}`),
+  tracking_settings: trackingSettings.nullish().describe(NOT_ACTED_ON),
 });
 
 export type MailRequest = z.infer<typeof mailRequest>;

@@ -34,8 +34,7 @@ export function ruleFaults(body: Json, now: number): Fault[] {
   const personalizations = objects(body.personalizations);
   return [
     ...recipientFaults(personalizations),
-    ...subjectFaults(body, personalizations),
-    ...contentFaults(body),
+    ...composeFaults(body, personalizations),
     ...headerFaults(body.headers, ['headers']),
     ...emptyArgFaults(body.custom_args, ['custom_args']),
     ...categoryFaults(body.categories),
@@ -84,17 +83,35 @@ function duplicateFaults(personalization: Json, index: number): Fault[] {
   return [];
 }
 
+/**
+ * There are no templates here. Mail that brings its subject and its content is whole without its template; where one of
+ * them is to come from the template, no id is one of this account.
+ */
+function composeFaults(body: Json, personalizations: Json[]): Fault[] {
+  const missing = [...subjectFaults(body, personalizations), ...missingContentFaults(body)];
+  const template = text(body.template_id);
+  const message = `The Template ID must be a valid template id for your account. You provided [${template.slice(0, 100)}].`;
+  return [
+    ...(template && missing.length > 0 ? [fault(message, ['template_id'])] : []),
+    ...missing,
+    ...contentOrderFaults(body),
+  ];
+}
+
 function subjectFaults(body: Json, personalizations: Json[]): Fault[] {
   const missing = (subject: unknown): boolean => subject === undefined || subject === null || subject === '';
-  if (!missing(body.subject) || text(body.template_id)) return [];
+  if (!missing(body.subject)) return [];
   const everyOne = personalizations.length > 0 && personalizations.every(({ subject }) => !missing(subject));
   // An empty subject has its own words, from the schema.
   return everyOne || body.subject === '' ? [] : [fault(NO_SUBJECT, ['subject'])];
 }
 
-function contentFaults({ content, template_id: template }: Json): Fault[] {
+function missingContentFaults({ content }: Json): Fault[] {
   const isMissing = content === undefined || content === null || (Array.isArray(content) && content.length === 0);
-  if (isMissing) return text(template) ? [] : [fault(NO_CONTENT, ['content'])];
+  return isMissing ? [fault(NO_CONTENT, ['content'])] : [];
+}
+
+function contentOrderFaults({ content }: Json): Fault[] {
   const ranks = objects(content).map(({ type }) => rankOf(text(type).toLowerCase()));
   const sorted = ranks.every((rank, at) => at === 0 || ranks[at - 1]! <= rank);
   return sorted ? [] : [fault(CONTENT_ORDER, ['content'])];
@@ -204,12 +221,6 @@ function wholeFaults(body: Json): Fault[] {
   const replies = objects(body.reply_to_list).map(({ email }) => text(email).trim().toLowerCase());
   if (new Set(replies).size < replies.length) {
     faults.push(fault('Each email address in the reply_to_list should be unique.', ['reply_to_list']));
-  }
-  // There are no templates here: no id is one of this account, and mail without its template would be the wrong mail.
-  if (text(body.template_id)) {
-    const shown = text(body.template_id).slice(0, 100);
-    const message = `The Template ID must be a valid template id for your account. You provided [${shown}].`;
-    faults.push(fault(message, ['template_id']));
   }
   const settings = object(body.mail_settings);
   const bypasses = (name: string): boolean => object(settings[`bypass_${name}_management`]).enable === true;

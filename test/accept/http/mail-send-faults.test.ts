@@ -226,12 +226,6 @@ it.each<[why: string, more: Json, field: string, message: string | RegExp, help?
     'The disposition of your attachment can be either "inline" or "attachment". You provided [x].',
   ],
   ['a group is text', { asm: { group_id: 'x' } }, 'asm.group_id', 'The ASM group ID must be an integer.'],
-  [
-    'there are no templates',
-    { template_id: 'd-1', content: undefined },
-    'template_id',
-    'The Template ID must be a valid template id for your account. You provided [d-1].',
-  ],
   ['a batch is unknown', { batch_id: 'nonsense' }, 'batch_id', /^The batch_id is not valid/],
   [
     'the sandbox is text',
@@ -264,6 +258,23 @@ it('names everything that is wrong at once, and each with message, field and hel
 
   expect(errors.map(({ field }) => field)).toEqual(['personalizations.0.to', 'from.email', 'subject', 'content']);
   expect(text).toMatch(/^\{"errors":\[\{"message":"[^"]+","field":"[^"]+","help":null\}/);
+});
+
+it('refuses mail that would take its subject or its content from a template', async () => {
+  const faults = await faultsOf(mail({ template_id: 'd-1', content: undefined, subject: undefined }));
+
+  expect(faults).toMatchObject([
+    {
+      field: 'template_id',
+      message: 'The Template ID must be a valid template id for your account. You provided [d-1].',
+    },
+    { field: 'subject' },
+    { field: 'content' },
+  ]);
+  expect(await faultsOf(mail({ template_id: 'old', content: [] }))).toMatchObject([
+    { field: 'template_id' },
+    { field: 'content' },
+  ]);
 });
 
 it('takes null for what may be left out, and members that it does not know', async () => {

@@ -175,3 +175,35 @@ it('sends nothing in the sandbox', async () => {
   expect({ status, text, id: headers.get('x-message-id') }).toEqual({ status: 200, text: '', id: null });
   expect((await worker.desk.list(100)).length).toBe(before);
 });
+
+it('names in its log line what it checks and does not act on, and in openapi.json', async () => {
+  const id = await sendJson(
+    worker,
+    key,
+    mail({
+      personalizations: [{ to: [idOf('you@example.com')], dynamic_template_data: { name: 'Ann' } }],
+      template_id: 'd-1',
+      asm: { group_id: 1 },
+      ip_pool_name: 'pool',
+      mail_settings: { footer: { enable: true, text: 'f' }, spam_check: { enable: false } },
+      tracking_settings: { open_tracking: { enable: true }, click_tracking: { enable: false } },
+    }),
+  );
+  const line = await worker.log.line('message accepted', (each) => each.id === id);
+  const { paths } = (await call(worker, '/openapi.json', { method: 'GET' })).json as {
+    paths: Record<string, { post: { requestBody: { content: Record<string, { schema: { properties: object } }> } } }>;
+  };
+  const members = paths['/v3/mail/send']!.post.requestBody.content['application/json']!.schema.properties;
+
+  expect((await kept(worker, id)).parsed.text).toBe('It works.\n');
+  expect(line.ignored).toEqual([
+    ...['template_id', 'asm', 'ip_pool_name', 'dynamic_template_data'],
+    ...['mail_settings.footer', 'tracking_settings.open_tracking'],
+  ]);
+  for (const name of ['template_id', 'asm', 'ip_pool_name', 'mail_settings', 'tracking_settings']) {
+    expect([name, (members as Record<string, object>)[name]]).toEqual([
+      name,
+      expect.objectContaining({ description: expect.stringMatching(/not acted on/) as string }),
+    ]);
+  }
+});
