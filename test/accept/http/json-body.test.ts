@@ -12,10 +12,15 @@ function read(octets: Buffer, pieceBytes: number, blockBytes?: number, shortLeng
 
 function whole(octets: Buffer, ...sizes: [number, number, number]): unknown {
   const { value, longTexts } = read(octets, ...sizes);
-  const text = JSON.stringify(value, (_key, each: unknown) =>
-    typeof each === 'string' ? (longTexts.get(each)?.join('') ?? each) : each,
-  );
-  return JSON.parse(text);
+  return putBack(value, longTexts);
+}
+
+/** By hand: JSON.stringify knows neither -0 nor Infinity, and JSON.parse makes them of `-0` and `5e324`. */
+function putBack(value: unknown, texts: ReadonlyMap<string, readonly string[]>): unknown {
+  if (typeof value === 'string') return texts.get(value)?.join('') ?? value;
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([name, each]) => [name, putBack(each, texts)] as const);
+  return Array.isArray(value) ? entries.map(([, each]) => each) : Object.fromEntries(entries);
 }
 
 const sizes = fc.tuple(
