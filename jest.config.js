@@ -16,7 +16,8 @@ export default {
     ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testTimeout: 30_000,
+  // A bound for what hangs, not a measure: a machine may be ten times slower than the developer's.
+  testTimeout: 180_000,
   // Most of a test is waiting for a process or a socket: more files at once than jest would run beside few cores.
   maxWorkers: Math.max(3, availableParallelism() - 1),
   // A test that failed may leave a server behind; the run must end all the same.

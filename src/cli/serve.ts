@@ -15,7 +15,7 @@ import { forgetSecrets, processEnv, type Config } from '../config.js';
 import { mint } from '../keys/mint.js';
 import type { KeyEditor } from '../keys/editor.js';
 import { KeyStore } from '../keys/store.js';
-import { Supervisor, type SupervisorRuntime } from '../supervisor.js';
+import type { Supervisor, SupervisorRuntime } from '../supervisor.js';
 import { allRoles, type Addresses, type Role } from '../worker-messages.js';
 import { configOf, wantsJson } from './context.js';
 import { standardOutput } from './output.js';
@@ -65,6 +65,8 @@ async function serve(
   process.on('SIGHUP', () => onHangup());
   forgetSecrets(processEnv());
   const { runtime, keys } = await prepare(config, roles, log, lifecycle);
+  // Loaded here: other commands start sooner without it.
+  const { Supervisor } = await import('../supervisor.js');
   const supervisor = new Supervisor(config, runtime, log);
   stop.forced.then(
     () => supervisor.kill(),

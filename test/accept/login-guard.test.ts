@@ -4,8 +4,6 @@ import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
-jest.setTimeout(60_000);
-
 const env = {
   ...{ POSTERN_AUTH_MAX_FAILURES_PER_ADDRESS: '8', POSTERN_AUTH_MAX_DELAY_SECONDS: '0' },
   ...{ POSTERN_AUTH_BLOCK_SECONDS: '600', POSTERN_AUTH_WINDOW_SECONDS: '3600' },

@@ -40,7 +40,7 @@ beforeAll(async () => {
   const settings = { url: redis.url, commandTimeoutSeconds: 5 };
   commands = connectRedis(settings, 'commands', log);
   channel = connectRedis(settings, 'keys', log, true);
-  await Promise.all([whenReady(commands, 10_000), whenReady(channel, 10_000)]);
+  await Promise.all([whenReady(commands, 60_000), whenReady(channel, 60_000)]);
   store = new KeyEditor(commands, new AuditLog(commands, { ...SECRETS, maxEntries: 1000 }, systemClock), 'test');
   allowances = new Allowances(commands, systemClock);
   directory = new KeyDirectory(store, channel, systemClock, log);

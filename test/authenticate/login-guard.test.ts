@@ -18,7 +18,7 @@ let address = 0;
 beforeAll(async () => {
   redis = await startRedis();
   commands = connectRedis({ url: redis.url, commandTimeoutSeconds: 5 }, 'commands', new TestLog().log);
-  await whenReady(commands, 10_000);
+  await whenReady(commands, 60_000);
 });
 afterAll(async () => {
   commands.disconnect();

@@ -25,7 +25,7 @@ it.each([
   await until('the cluster is up', async () => String(await admin.call('CLUSTER', 'INFO')).includes('state:ok'));
   const client = connectRedis({ url: url(), commandTimeoutSeconds: 5 }, 'waiting', new TestLog().log, true);
   try {
-    await whenReady(client, 5000);
+    await whenReady(client, 60_000);
     const answer = client.blpop('nothing', 0).then(
       () => 'an answer',
       (error: Error) => error.message,
@@ -61,7 +61,7 @@ it('a database that the server does not have is a fault, and not database 0', as
   const url = `redis://127.0.0.1:${port}/7`;
   const client = connectRedis({ url, commandTimeoutSeconds: 5 }, 'main', new TestLog().log);
   try {
-    await expect(whenReady(client, 5000)).rejects.toThrow('SELECT is not allowed');
+    await expect(whenReady(client, 60_000)).rejects.toThrow('SELECT is not allowed');
   } finally {
     client.disconnect();
   }

@@ -10,8 +10,6 @@ import { makeCertificate } from '../support/certificate.js';
 import { openDialogue } from '../support/dialogue.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 /** The certificate that a new connection is shown. */
 function shown(port: number): Promise<X509Certificate> {
   return new Promise((resolve, reject) => {

@@ -6,8 +6,6 @@ import { queueId } from '../support/built-mail.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { openDialogue } from '../support/dialogue.js';
 
-jest.setTimeout(60_000);
-
 let server: ReadyPostern;
 beforeAll(async () => {
   server = await startPostern();

@@ -5,8 +5,6 @@ import { postern } from '../support/built-command.js';
 import { temporaryFolder } from '../support/built-server.js';
 import { together } from '../support/built-together.js';
 
-jest.setTimeout(60_000);
-
 interface Given {
   env?: Record<string, string>;
   config?: string;

@@ -6,8 +6,6 @@ import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { startNextHop } from '../support/next-hop.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 /** A connection that was given to a process which is dead says nothing more. */
 const PATIENCE = { timeoutMs: 1000 };
 
@@ -33,7 +31,7 @@ async function whileSubmitting(
   const login = () => logIn(server.smtp, key, PATIENCE).catch(() => done && ('over' as const));
   const client = async () => {
     while (!done) {
-      const dialogue = await until('a login', login, 30_000);
+      const dialogue = await until('a login', login);
       if (dialogue === 'over') return;
       for (let reply = '2'; !done && reply.startsWith('2');) {
         // What was not answered need not be there.
@@ -144,7 +142,7 @@ it('after everything is killed at once, the next start delivers all that was acc
     hop.setScript(() => undefined);
     await startPostern({ dataDir: server.dataDir, env: retry });
     const arrived = () => new Set(hop.messages.map(({ data }) => /\tid (\S+);/.exec(data.toString())?.[1]));
-    await until('all mail has arrived', () => accepted.every((id) => arrived().has(id)), 20_000);
+    await until('all mail has arrived', () => accepted.every((id) => arrived().has(id)));
     expect(accepted.length).toBeGreaterThan(0);
   } finally {
     await hop.stop();
@@ -164,10 +162,8 @@ it('the next start has the ports as soon as the supervisor is dead, while a deli
 
     const ports = { POSTERN_SMTP_PORT: `${server.smtp}`, POSTERN_HTTP_PORT: server.http.split(':').at(-1)! };
     const env = { ...ports, POSTERN_RELAY_URL: hop.url, POSTERN_SMTP_SECURE_PORT: 'off' };
-    const again = await until(
-      'a start',
-      () => startPostern({ dataDir: server.dataDir, env }).catch(() => false as const),
-      20_000,
+    const again = await until('a start', () =>
+      startPostern({ dataDir: server.dataDir, env }).catch(() => false as const),
     );
     expect(workersOf(server).map(({ pid }) => pid)).toContain(worker!.pid);
     expect(await submitOnce(again.smtp, server.key())).toHaveLength(22);
@@ -193,9 +189,9 @@ it('no connection is left hanging when a worker dies', async () => {
   const server = await startPostern({ env: { POSTERN_WORKERS: '2' } });
   process.kill(workersOf(server)[0]!.pid, 'SIGKILL');
   const attempts = Array.from({ length: 4 }, () =>
-    logIn(server.smtp, server.key(), { timeoutMs: 3000 }).then(
+    logIn(server.smtp, server.key(), { timeoutMs: 30_000 }).then(
       () => 'answered',
-      (error: Error) => (/ in 3000 ms/.test(error.message) ? 'hangs' : 'ended'),
+      (error: Error) => (/ in 30000 ms/.test(error.message) ? 'hangs' : 'ended'),
     ),
   );
 

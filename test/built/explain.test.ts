@@ -4,8 +4,6 @@ import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 let server: ReadyPostern;
 beforeAll(async () => {
   server = await startPostern({

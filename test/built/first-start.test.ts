@@ -9,8 +9,6 @@ import { closedPort } from '../support/built-port.js';
 import { openDialogue } from '../support/dialogue.js';
 import { startNextHop } from '../support/next-hop.js';
 
-jest.setTimeout(60_000);
-
 /** The lines of the welcome from the one with `word` to the next empty line. */
 function pasted(stdout: string, word: string): string {
   const paragraph = stdout.split(/\n\s*\n/).find((each) => each.includes(word));

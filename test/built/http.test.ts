@@ -4,8 +4,6 @@ import { submitOnce } from '../support/built-mail.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { openDialogue } from '../support/dialogue.js';
 
-jest.setTimeout(60_000);
-
 let server: ReadyPostern;
 beforeAll(async () => {
   server = await startPostern({ env: { POSTERN_WORKERS: '2' } });

@@ -6,8 +6,6 @@ import { openDialogue } from '../support/dialogue.js';
 import { together } from '../support/built-together.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 let server: ReadyPostern;
 beforeAll(async () => {
   server = await startPostern();
@@ -192,9 +190,9 @@ describe('keys update', () => {
     const { scopes } = await server.json<Key>(['keys', 'update', api_key_id, '--scope', 'stats.read']);
 
     expect(scopes).toEqual(['stats.read']);
-    expect(
-      await until('the refusal', async () => (await login(api_key)).startsWith('535') && login(api_key), 1000),
-    ).toBe('535 5.7.8 Authentication failed: Authenticated user is not authorized to send mail');
+    expect(await until('the refusal', async () => (await login(api_key)).startsWith('535') && login(api_key))).toBe(
+      '535 5.7.8 Authentication failed: Authenticated user is not authorized to send mail',
+    );
   });
 
   it('lifts every restriction that is named', async () => {

@@ -6,8 +6,6 @@ import { startNextHop, type NextHop } from '../support/next-hop.js';
 import type { Script } from '../support/next-hop-script.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 interface Shown {
   id: string;
   status: string;

@@ -11,8 +11,6 @@ import { startPostern, temporaryFolder } from '../support/built-server.js';
 import { startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 async function takesMail(env: Record<string, string>): Promise<void> {
   const server = await startPostern({ env });
   const { api_key: key } = await server.json<{ api_key: string }>(['keys', 'create', '--name', 'app', '--json']);

@@ -8,8 +8,6 @@ import { startPostern, temporaryFolder } from '../support/built-server.js';
 import { startNextHop } from '../support/next-hop.js';
 import { startRedis } from '../support/redis.js';
 
-jest.setTimeout(60_000);
-
 describe('serve --role', () => {
   it('parts a server that accepts from one that delivers', async () => {
     const [redis, hop] = await Promise.all([startRedis(), startNextHop()]);

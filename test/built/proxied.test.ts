@@ -5,8 +5,6 @@ import { keyIn, startPostern, type ReadyPostern } from '../support/built-server.
 import { Dialogue, openDialogue } from '../support/dialogue.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 const PROXY = '127.0.0.2';
 const V1 = Buffer.from('PROXY TCP4 192.0.2.7 198.51.100.1 54321 25\r\n');
 const V2 = Buffer.from('0d0a0d0a000d0a515549540a21110013c0000207c6336401d431001904000461626364', 'hex');
@@ -21,7 +19,7 @@ beforeAll(async () => {
 
 /** A connection as the proxy makes it, on which nothing was said. */
 const throughProxy = (port: number): Dialogue =>
-  new Dialogue(connect({ port, host: '127.0.0.1', localAddress: PROXY, noDelay: true }), 10_000);
+  new Dialogue(connect({ port, host: '127.0.0.1', localAddress: PROXY, noDelay: true }), 60_000);
 
 async function received(dialogue: Dialogue): Promise<string> {
   await dialogue.ehlo();

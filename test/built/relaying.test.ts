@@ -7,8 +7,6 @@ import { makeCertificate } from '../support/certificate.js';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 let hop: NextHop;
 let server: ReadyPostern;
 beforeAll(async () => {

@@ -7,8 +7,6 @@ import { startPostern, temporaryFolder, type ReadyPostern } from '../support/bui
 import { startNextHop } from '../support/next-hop.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 const WORKER = /worker\.js/;
 const workersOf = (server: ReadyPostern) =>
   server.processes().flatMap(({ pid, commandLine }) => (WORKER.test(commandLine) ? [pid] : []));

@@ -6,8 +6,6 @@ import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 let server: ReadyPostern;
 let keys: Record<string, { api_key: string; api_key_id: string }>;
 const opened: Dialogue[] = [];
@@ -259,9 +257,9 @@ describe('keys update', () => {
 
     expect((await server.run(['keys', 'update', api_key_id, '--lift', 'from', '--lift', 'rate'])).code).toBe(0);
 
-    expect(
-      await until('room', async () => attempt(dialogue, other).then((reply) => reply.startsWith('250')), 5000),
-    ).toBe(true);
+    expect(await until('room', async () => attempt(dialogue, other).then((reply) => reply.startsWith('250')))).toBe(
+      true,
+    );
   });
 
   it('binds a key that was free, also in a session that is open', async () => {
@@ -273,7 +271,7 @@ describe('keys update', () => {
     await server.run(['keys', 'update', made.api_key_id, '--to', 'example.net']);
 
     const refused = async () => (await attempt(dialogue)).startsWith('550 5.7.1');
-    expect(await until('the refusal', refused, 5000)).toBe(true);
+    expect(await until('the refusal', refused)).toBe(true);
   });
 });
 

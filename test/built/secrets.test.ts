@@ -9,8 +9,6 @@ import { openDialogue } from '../support/dialogue.js';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(90_000);
-
 const PEPPER = 'this-is-the-pepper-of-the-test-of-secrets';
 const PASSWORD = 'relay:p@ss/word';
 

@@ -6,8 +6,6 @@ import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 interface Session {
   id: string;
   api_key_id: string | null;

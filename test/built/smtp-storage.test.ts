@@ -6,8 +6,6 @@ import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 let redis: TestRedis;
 let server: ReadyPostern;
 let key: string;

@@ -11,8 +11,6 @@ import { together } from '../support/built-together.js';
 import { makeCertificate } from '../support/certificate.js';
 import { startRedis } from '../support/redis.js';
 
-jest.setTimeout(90_000);
-
 const FREE_PORTS = { POSTERN_SMTP_PORT: '0', POSTERN_SMTP_SECURE_PORT: '0', POSTERN_HTTP_PORT: '0' };
 const ALL_OFF = { POSTERN_SMTP_PORT: 'off', POSTERN_SMTP_SECURE_PORT: 'off', POSTERN_HTTP_PORT: 'off' };
 const PEPPER = 'a-pepper-for-tests-that-is-long-enough';

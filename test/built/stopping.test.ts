@@ -8,8 +8,6 @@ import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startNextHop } from '../support/next-hop.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 /** A session that has begun to send a message. */
 async function inData(server: ReadyPostern): Promise<Dialogue> {
   const dialogue = await logIn(server.smtp, server.key());

@@ -4,8 +4,6 @@ import { execute, POSTERN } from '../support/built-command.js';
 import { submitOnce } from '../support/built-mail.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 
-jest.setTimeout(60_000);
-
 let server: ReadyPostern;
 beforeAll(async () => {
   server = await startPostern();

@@ -7,8 +7,6 @@ import { together } from '../support/built-together.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-jest.setTimeout(60_000);
-
 const KEY_LIKE = `SG.${'a'.repeat(22)}.${'b'.repeat(42)}A`;
 
 /** Each command once, in a folder of its own; a test asks for the answer by the words of the command. */

@@ -10,8 +10,6 @@ import { startNextHop } from '../support/next-hop.js';
 import { startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 interface Key {
   api_key: string;
   api_key_id: string;

@@ -28,7 +28,7 @@ let rules: Rules;
 beforeAll(async () => {
   redis = await startRedis();
   commands = connectRedis({ url: redis.url, commandTimeoutSeconds: 5 }, 'commands', new TestLog().log);
-  await whenReady(commands, 10_000);
+  await whenReady(commands, 60_000);
   store = new KeyEditor(commands, new AuditLog(commands, { ...SECRETS, maxEntries: 1000 }, clock), 'test');
   verifier = new KeyVerifier({ find: (id) => store.find(id), cached: () => undefined }, SECRETS, clock);
   rules = {

@@ -7,7 +7,7 @@ import { SmtpInput } from '../support/smtp-input.js';
 import type { Plan } from './plan.js';
 
 /** A server that neither answers nor ends for so long hangs. */
-const HANG_MS = 20_000;
+const HANG_MS = 60_000;
 
 export interface Replies {
   /** The greeting first. */

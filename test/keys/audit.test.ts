@@ -12,7 +12,7 @@ let worker: TestWorker;
 beforeAll(async () => {
   worker = await startTestWorker();
 });
-afterAll(() => worker.stop(), 60_000);
+afterAll(() => worker.stop());
 
 const renew = (id: string, overlapSeconds: number) =>
   rotate(

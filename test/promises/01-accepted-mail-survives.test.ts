@@ -6,8 +6,6 @@ import { startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { queueId, startTestWorker, submit } from '../support/worker.js';
 
-jest.setTimeout(120_000);
-
 /** Sends messages with ids of their own and notes which were answered with 250; other replies are the client's loss. */
 async function load(
   server: ReadyPostern,

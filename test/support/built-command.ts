@@ -8,7 +8,7 @@ export interface CommandOptions {
   /** Standard input; nothing when it is left out. */
   input?: string | Buffer;
   cwd?: string;
-  /** Killed after this time; 30 seconds when not given. */
+  /** Killed after this time; a minute when not given. */
   timeoutMs?: number;
 }
 
@@ -29,7 +29,7 @@ export function postern(args: string[], options?: CommandOptions): Promise<Comma
 
 /** Resolves when the program has ended, whatever its exit code; rejects when it cannot be run or takes too long. */
 export function execute(program: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const { input, cwd, timeoutMs = 30_000 } = options;
+  const { input, cwd, timeoutMs = 60_000 } = options;
   const child = spawn(program, args, { cwd, env: environment(options.env), stdio: 'pipe' });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];

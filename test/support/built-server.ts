@@ -37,7 +37,7 @@ export interface Postern {
   /** Everything that belongs to this server, the embedded Redis included. */
   processes(): ProcessFacts[];
   signal(signal: NodeJS.Signals): void;
-  /** Sends a signal and waits for the exit code (or the name of the signal that ended it), 30 seconds at most. */
+  /** Sends a signal and waits for the exit code (or the name of the signal that ended it), a minute at most. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
   /** SIGKILL to everything at once, as a power cut would. */
   killAll(): Promise<void>;
@@ -58,8 +58,8 @@ export interface ReadyPostern extends Postern {
 }
 
 export const KEY = /SG\.([\w-]{22})\.[\w-]{43}/;
-const READY_MS = 20_000;
-const STOP_MS = 30_000;
+const READY_MS = 60_000;
+const STOP_MS = 60_000;
 const releases: (() => Promise<void> | void)[] = [];
 
 afterAll(async () => {

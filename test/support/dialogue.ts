@@ -8,7 +8,7 @@ export interface DialogueOptions {
   host?: string;
   /** Implicit TLS; certificates are not verified unless these options say so. */
   tls?: ConnectionOptions | true;
-  /** Every wait of the dialogue; 10 seconds when not given. */
+  /** Every wait of the dialogue; a minute when not given. */
   timeoutMs?: number;
   /** Resolve once connected; the greeting is then the first `reply`. For servers that stay silent. */
   skipGreeting?: boolean;
@@ -23,7 +23,7 @@ interface Waiter {
 export async function openDialogue(port: number, options: DialogueOptions = {}): Promise<Dialogue> {
   const host = options.host ?? '127.0.0.1';
   const plain = connect({ port, host, noDelay: true });
-  const dialogue = new Dialogue(plain, options.timeoutMs ?? 10_000);
+  const dialogue = new Dialogue(plain, options.timeoutMs ?? 60_000);
   try {
     await dialogue.within(once(plain, 'connect'), 'no connection');
     if (options.tls) await dialogue.encrypt(options.tls === true ? {} : options.tls);
@@ -164,7 +164,7 @@ export class Dialogue {
   }
 
   #failure(what: string): Error {
-    return new Error(`${what}; received so far: ${JSON.stringify(this.#received)}`);
+    return new Error(`${what}; received so far: ${JSON.stringify(this.#received.slice(-2000))}`);
   }
 }
 

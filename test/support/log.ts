@@ -27,7 +27,7 @@ export class TestLog {
   async line(
     msg: string | RegExp,
     fits: (line: LogLine) => boolean = () => true,
-    timeoutMs = 10_000,
+    timeoutMs = 60_000,
   ): Promise<LogLine> {
     const signal = AbortSignal.timeout(timeoutMs);
     for (;;) {

@@ -22,7 +22,7 @@ async function start(options?: NextHopOptions): Promise<NextHop> {
 }
 
 async function dial(hop: NextHop, options?: DialogueOptions): Promise<Dialogue> {
-  const dialogue = await openDialogue(hop.port, { timeoutMs: 20_000, ...options });
+  const dialogue = await openDialogue(hop.port, options);
   opened.push(() => dialogue.close());
   return dialogue;
 }

@@ -69,7 +69,7 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
       return totalConnections;
     },
     setScript: (script) => void (hop.script = script),
-    waitForMessages: (count, timeoutMs = 15_000) => arrivals.wait(count, timeoutMs),
+    waitForMessages: (count, timeoutMs = 60_000) => arrivals.wait(count, timeoutMs),
     stop: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());

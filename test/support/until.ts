@@ -5,13 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
-  const end = Date.now() + timeoutMs;
+  const start = Date.now();
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await delay(5);
+    const waited = Date.now() - start;
+    if (waited > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    // A look may be costly, and what takes long need not be seen at once.
+    await delay(Math.min(5 + waited / 10, 100));
   }
 }
