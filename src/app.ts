@@ -18,7 +18,7 @@ import { LoginGuard } from './authenticate/login-guard.js';
 import { HttpGate } from './authenticate/bearer.js';
 import { RequestRate } from './authenticate/request-rate.js';
 import { hostPort } from './base/address.js';
-import { secureContext, type CertificatePair } from './base/certificate.js';
+import { makeContexts, type CertificateSet } from './base/certificate-set.js';
 import { systemClock } from './base/clock.js';
 import { messageOf } from './base/fault.js';
 import { makeHttpServer, openHttp, type HttpServer } from './base/http-server.js';
@@ -67,7 +67,7 @@ export interface Worker {
   /** Takes nothing new, and resolves when its clients have gone or `retireSeconds` are over; `drain` must follow. */
   retire(): Promise<void>;
   /** Of new handshakes. */
-  setCertificate(pair: CertificatePair): void;
+  setCertificates(set: CertificateSet): void;
 }
 
 export interface WorkerHooks {
@@ -152,9 +152,7 @@ async function compose(config: Config, runtime: Runtime, hooks: WorkerHooks, lif
       delivery?.stopClaiming();
       await Promise.all(listeners.map((listener) => listener.retire(config.retireSeconds * 1000)));
     },
-    setCertificate: (pair) => {
-      for (const listener of listeners) listener.setContext(contextOf(pair, runtime));
-    },
+    setCertificates: (set) => showCertificates(listeners, set, runtime),
   };
 }
 
@@ -298,7 +296,7 @@ async function openListeners(
   const { host, drainSeconds, smtp, workers } = config;
   const gate = new ConnectionGate(smtp, workers, connections);
   const settings = { host, drainSeconds, ports: { smtp: smtp.port, smtps: smtp.securePort } };
-  const opened = await openSmtp(settings, door, gate, contextOf(runtime.certificate, runtime), lifecycle);
+  const opened = await openSmtp(settings, door, gate, contextsOf(runtime.certificates, runtime), lifecycle);
   for (const { name, address } of opened) addresses[name] = address;
   return opened.map(({ listener }) => listener);
 }
@@ -330,5 +328,10 @@ function makeDelivery(
   });
 }
 
-const contextOf = (pair: CertificatePair, { ticketKeys }: Runtime) =>
-  secureContext(pair, Buffer.from(ticketKeys, 'base64'));
+function showCertificates(listeners: SmtpListener[], set: CertificateSet, runtime: Runtime): void {
+  const contexts = contextsOf(set, runtime);
+  for (const listener of listeners) listener.setContexts(contexts);
+}
+
+const contextsOf = (set: CertificateSet, { ticketKeys }: Runtime) =>
+  makeContexts(set, Buffer.from(ticketKeys, 'base64'));

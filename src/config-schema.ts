@@ -119,7 +119,11 @@ export const schema = z.strictObject({
     trustedProxies,
     maxRequestsPerMinute: integer(1, 1_000_000_000),
   }),
-  tls: z.strictObject({ cert: optional(text('a file')), key: optional(text('a file')) }),
+  tls: z.strictObject({
+    cert: optional(text('a file')),
+    key: optional(text('a file')),
+    certificates: optional(text('a folder')),
+  }),
   redis: z.strictObject({
     url: optional(checked(redisFault)),
     durability: choice('strict', 'warn'),

@@ -2,13 +2,13 @@
 // dies, renews them all one after the other, and brings everything down in order. It touches no message itself.
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
-import { watch } from 'node:fs';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { AggregatorRegistry } from 'prom-client';
 import { ConnectionLedger } from './accept/smtp/connection-count.js';
-import { readCertificate, type CertificateFiles } from './base/certificate.js';
+import { readCertificateSet, type CertificateSet, type CertificateSources } from './base/certificate-set.js';
+import { watchCertificates } from './base/certificate-watch.js';
+import { systemClock } from './base/clock.js';
 import { messageOf, OperatorError } from './base/fault.js';
 import type { Log } from './base/log.js';
 import { pause } from './base/pause.js';
@@ -24,8 +24,10 @@ const LONGEST_PAUSE_MS = 10_000;
 /** Beyond the drain, for closing connections. */
 const GRACE_MS = 5000;
 
-/** What the workers are started with; the certificate's files are watched. */
-export type SupervisorRuntime = Omit<Runtime, 'ticketKeys' | 'certificate'> & { certificateFiles: CertificateFiles };
+/** What the workers are started with, and where the certificates are. */
+export type SupervisorRuntime = Omit<Runtime, 'ticketKeys' | 'certificates'> & {
+  certificateSources: CertificateSources;
+};
 
 /** Who waits for a worker: the listeners are up, or it ended before they were. */
 interface Birth {
@@ -38,7 +40,7 @@ export class Supervisor {
   readonly #connections = new ConnectionLedger();
   readonly #aggregator = new AggregatorRegistry();
   readonly #runtime: Runtime;
-  readonly #files: CertificateFiles;
+  readonly #sources: CertificateSources;
   /** Those that others have replaced and that let their clients finish. */
   readonly #retired = new Set<Worker>();
   /** Those that accept connections. */
@@ -55,12 +57,12 @@ export class Supervisor {
   /** @throws OperatorError when the certificate is not usable */
   constructor(
     private config: Config,
-    { certificateFiles, ...runtime }: SupervisorRuntime,
+    { certificateSources, ...runtime }: SupervisorRuntime,
     private readonly log: Log,
   ) {
-    this.#files = certificateFiles;
+    this.#sources = certificateSources;
     const ticketKeys = randomBytes(48).toString('base64');
-    this.#runtime = { ...runtime, ticketKeys, certificate: readCertificate(certificateFiles) };
+    this.#runtime = { ...runtime, ticketKeys, certificates: this.#readCertificates() };
   }
 
   /** Starts all workers. @returns the addresses, when every listener of every worker is up. @throws OperatorError */
@@ -80,16 +82,17 @@ export class Supervisor {
     this.#isUp = true;
     failed.catch(() => {});
     this.#failed = (message) => this.log.error({ fault: message }, 'a worker did not start');
-    this.#watchCertificate();
+    const { cert, certificates } = this.config.tls;
+    if (cert || certificates) watchCertificates(this.#sources, this.log, () => this.reloadCertificate());
     return addresses!;
   }
 
-  /** Reads the certificate again. A pair that does not work leaves the old one in force. @returns whether it does */
+  /** Reads all certificates again. One that does not work leaves the old ones in force. @returns whether they do */
   reloadCertificate(): boolean {
     try {
-      const pair = readCertificate(this.#files);
-      this.#runtime.certificate = pair;
-      for (const worker of this.#workers()) say(worker, { type: 'certificate', pair });
+      const set = this.#readCertificates();
+      this.#runtime.certificates = set;
+      for (const worker of this.#workers()) say(worker, { type: 'certificates', set });
       this.log.info('certificate read again');
       return true;
     } catch (error) {
@@ -237,22 +240,10 @@ export class Supervisor {
     say(worker, { type: 'metrics', id, text });
   }
 
-  /** Certificates are renewed by programs that replace the file: the folder is watched, and bursts count once. */
-  #watchCertificate(): void {
-    if (!this.config.tls.cert) return;
-    let timer: NodeJS.Timeout | undefined;
-    const onChange = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => this.reloadCertificate(), 500);
-    };
-    try {
-      for (const folder of new Set([dirname(this.#files.cert), dirname(this.#files.key)]))
-        watch(folder, onChange)
-          .on('error', () => {})
-          .unref();
-    } catch (error) {
-      this.log.warn({ fault: messageOf(error) }, 'the certificate is not watched; send SIGHUP after a change');
-    }
+  #readCertificates(): CertificateSet {
+    const { set, remarks } = readCertificateSet(this.#sources, systemClock.now());
+    for (const remark of remarks) this.log.warn(remark);
+    return set;
   }
 }
 

@@ -1,7 +1,7 @@
 // What the supervisor and its workers say to each other. Secrets travel here, never through the environment, which
 // other programs of the same user could read.
 import type { Changes, TooMany } from './accept/smtp/connection-count.js';
-import type { CertificatePair } from './base/certificate.js';
+import type { CertificateSet } from './base/certificate-set.js';
 import type { Config } from './config.js';
 
 export type Role = 'accept' | 'deliver';
@@ -14,7 +14,7 @@ export interface Runtime {
   /** The embedded Redis is used: the last process to leave stops it. */
   embedded: boolean;
   pepper: string;
-  certificate: CertificatePair;
+  certificates: CertificateSet;
   /** 48 octets, base64. */
   ticketKeys: string;
 }
@@ -30,7 +30,7 @@ export type ToWorker =
   | { type: 'start'; config: Config; runtime: Runtime }
   | { type: 'drain' }
   | { type: 'retire' }
-  | { type: 'certificate'; pair: CertificatePair }
+  | { type: 'certificates'; set: CertificateSet }
   | { type: 'metrics'; id: number; text: string }
   | { type: 'connection'; id: number; verdict: TooMany | undefined };
 

@@ -103,7 +103,7 @@ process.on('message', (message: ToWorker) => {
   if (message.type === 'start') void start(message.config, message.runtime);
   else if (message.type === 'drain') void leave();
   else if (message.type === 'retire') void retire();
-  else if (message.type === 'certificate') worker?.setCertificate(message.pair);
+  else if (message.type === 'certificates') worker?.setCertificates(message.set);
   else if (message.type === 'metrics') {
     waiting.get(message.id)?.(message.text);
     waiting.delete(message.id);

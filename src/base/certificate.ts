@@ -1,5 +1,6 @@
 // The certificate for TLS: the configured files, or an ECDSA P-256 one made once into the data folder.
 // Promise: a pair that does not work is refused with a sentence, and never takes the place of one that does.
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
@@ -16,6 +17,9 @@ export interface CertificatePair {
   cert: string;
   key: string;
 }
+
+/** The settings that files come from, for what is said about them. */
+const SETTINGS: CertificateFiles = { cert: 'tls.cert', key: 'tls.key' };
 
 const VALID_DAYS = 3650;
 
@@ -52,25 +56,40 @@ async function makeCertificate(files: CertificateFiles, folder: string, hostname
 }
 
 /** Reads a pair and tries it. @throws OperatorError that names the setting and the fault */
-export function readCertificate(files: CertificateFiles): CertificatePair {
-  const pair = { cert: readPem(files.cert, 'tls.cert'), key: readPem(files.key, 'tls.key') };
-  try {
-    createSecureContext(pair);
-    return pair;
-  } catch (error) {
-    throw new OperatorError(
-      `tls.cert and tls.key: ${files.cert} and ${files.key} are not a usable pair: ${messageOf(error)}`,
-    );
+export function readCertificate(files: CertificateFiles, settings = SETTINGS): CertificatePair {
+  const pair = { cert: readPem(files.cert, settings.cert), key: readPem(files.key, settings.key) };
+  const given = [...new Set([settings.cert, settings.key])].join(' and ');
+  const attempt = <T>(what: string, step: () => T): T => {
+    try {
+      return step();
+    } catch (error) {
+      throw new OperatorError(`${given}: ${what}: ${messageOf(error)}`);
+    }
+  };
+  const certificate = attempt(`${files.cert} is not a PEM certificate`, () => new X509Certificate(pair.cert));
+  const key = attempt(`${files.key} is not a PEM private key`, () => createPrivateKey(pair.key));
+  if (!certificate.checkPrivateKey(key)) {
+    throw new OperatorError(`${given}: the key in ${files.key} is not that of the certificate in ${files.cert}`);
   }
+  attempt(`${files.cert} and ${files.key} are not a usable pair`, () => createSecureContext(pair));
+  return pair;
+}
+
+/** What is to be said about the dates of the certificate that `file` holds; undefined when it is valid now. */
+export function dateRemark(cert: string, file: string, now: number): string | undefined {
+  const { validFrom, validTo } = new X509Certificate(cert);
+  if (now > Date.parse(validTo)) return `the certificate in ${file} expired on ${validTo}`;
+  return now < Date.parse(validFrom) ? `the certificate in ${file} is not valid before ${validFrom}` : undefined;
 }
 
 /**
- * A context of a pair: TLS 1.2 and 1.3, forward secrecy only. @param ticketKeys 48 octets that all processes share, so
+ * A context of a pair: TLS 1.2 and 1.3, forward secrecy only, no renegotiation. @param ticketKeys 48 octets that all processes share, so
  * that a client resumes its TLS session with any of them.
  */
-export function secureContext(pair: CertificatePair, ticketKeys: Buffer): SecureContext {
+export function secureContext({ cert, key }: CertificatePair, ticketKeys: Buffer): SecureContext {
   return createSecureContext({
-    ...{ ...pair, ticketKeys, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionIdContext: 'postern' },
+    ...{ cert, key, ticketKeys, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionIdContext: 'postern' },
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20',
   });
 }

@@ -121,7 +121,13 @@ async function prepare(config: Config, roles: Role[], log: Log, lifecycle: Lifec
   const keys = new KeyStore(redis);
   const pepper = await openPepper(config, keys);
   const files = await certificateFiles(config.tls, config.dataDir, config.hostname);
-  const runtime = { roles, redisUrl: url, embedded: embedded !== undefined, pepper, certificateFiles: files };
+  const runtime = {
+    roles,
+    redisUrl: url,
+    embedded: embedded !== undefined,
+    pepper,
+    certificateSources: { files, folder: config.tls.certificates },
+  };
   return { runtime, keys: await openEditor(config, { redis, keys }, 'server') };
 }
 

@@ -1,17 +1,24 @@
 // A throw-away certificate for 127.0.0.1, of the kind that the product makes for itself: ECDSA P-256.
 import { generate } from 'selfsigned';
 
-/** PEM texts, fit for `tls.createSecureContext`. */
-export async function makeCertificate(commonName = 'localhost'): Promise<{ key: string; cert: string }> {
+export interface MadePair {
+  key: string;
+  cert: string;
+}
+
+/** PEM texts, fit for `tls.createSecureContext`. @param more further names, and the end of its time. */
+export async function makeCertificate(
+  commonName = 'localhost',
+  more: { names?: string[]; notBeforeDate?: Date; notAfterDate?: Date } = {},
+): Promise<MadePair> {
+  const { names = [], ...dates } = more;
   const made = await generate([{ name: 'commonName', value: commonName }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
+    ...{ keyType: 'ec', curve: 'P-256', algorithm: 'sha256', ...dates },
     extensions: [
       {
         name: 'subjectAltName',
         altNames: [
-          { type: 2, value: commonName },
+          ...[commonName, ...names].map((value) => ({ type: 2 as const, value })),
           { type: 7, ip: '127.0.0.1' },
         ],
       },

@@ -63,7 +63,7 @@ export async function startTestWorker(options: WorkerOptions = {}): Promise<Test
       embedded: false,
       pepper: PEPPER,
     },
-    ...{ certificate: await makeCertificate(), ticketKeys: randomBytes(48).toString('base64') },
+    ...{ certificates: { pair: await makeCertificate(), named: [] }, ticketKeys: randomBytes(48).toString('base64') },
   };
   const allMetrics = () => metrics.registry.metrics();
   const worker = await startWorker(config, runtime, {

@@ -1,7 +1,7 @@
 // The two listeners of a process, opened one after the other. Promise: what was opened is drained with everything else,
 // also when the second one could not be opened.
-import type { SecureContext } from 'node:tls';
 import { hostPort } from '../../base/address.js';
+import type { Contexts } from '../../base/certificate-set.js';
 import type { Lifecycle } from '../../base/lifecycle.js';
 import type { ConnectionGate } from './connection-count.js';
 import type { SmtpDoor } from './door.js';
@@ -29,7 +29,7 @@ export async function openSmtp(
   { host, drainSeconds, ports }: ListenerSettings,
   door: SmtpDoor,
   gate: ConnectionGate,
-  context: SecureContext,
+  contexts: Contexts,
   lifecycle: Lifecycle,
 ): Promise<OpenListener[]> {
   const opened: OpenListener[] = [];
@@ -39,7 +39,7 @@ export async function openSmtp(
   for (const name of ['smtp', 'smtps'] as const) {
     const port = ports[name];
     if (port === 'off') continue;
-    const listener = new SmtpListener(door, gate, name === 'smtps', context);
+    const listener = new SmtpListener(door, gate, name === 'smtps', contexts);
     const address = hostPort(host, await listener.open(host, port, SETTINGS[name]));
     opened.push({ name, address, listener });
   }

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import { contextFor, type Contexts } from '../../base/certificate-set.js';
 import { messageOf } from '../../base/fault.js';
 import { pause } from '../../base/pause.js';
 import { networkList } from '../../base/address.js';
@@ -47,7 +48,7 @@ export class SmtpListener extends SMTPServer {
     private readonly door: SmtpDoor,
     private readonly gate: ConnectionGate,
     secure: boolean,
-    context: SecureContext,
+    contexts: Contexts,
   ) {
     super({
       secure,
@@ -61,13 +62,18 @@ export class SmtpListener extends SMTPServer {
     });
     this.on('error', (error) => door.log.debug({ fault: messageOf(error) }, 'connection failed'));
     this.#isProxy = networkList(door.settings.trustedProxies ?? []);
-    this.setContext(context);
+    this.setContexts(contexts);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
-  /** The certificate of new handshakes, in place of the library's own, whose key is public. */
-  setContext(context: SecureContext): void {
-    this.secureContext = new Map([['*', context]]);
+  /** The certificates of new handshakes, in place of the library's own, whose key is public. */
+  setContexts(contexts: Contexts): void {
+    this.secureContext = contexts;
+  }
+
+  /** The context for the name that a client asks for; one that nobody has is no error. */
+  override _resolveSNI(name: string, done: (error: Error | null, context?: SecureContext) => void): void {
+    done(null, contextFor(this.secureContext, name));
   }
 
   /** Only a listed proxy is believed; from anybody else there is nothing to wait for before a session begins. */
