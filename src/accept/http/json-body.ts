@@ -140,12 +140,12 @@ function openString(text: string, at: number): number {
   }
 }
 
-/** The index of the quote behind a string that has begun, or -1. */
+/** The index of the quote behind a string that has begun, or -1. A quote is escaped behind an odd number of backslashes. */
 function endOfString(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 0x22) return at;
-    if (code === 0x5c) at++;
+  for (let quote = text.indexOf('"', from); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = quote;
+    while (backslashes > from && text.charCodeAt(backslashes - 1) === 0x5c) backslashes--;
+    if ((quote - backslashes) % 2 === 0) return quote;
   }
   return -1;
 }

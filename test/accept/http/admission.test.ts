@@ -9,7 +9,7 @@ let key: string;
 beforeAll(async () => {
   worker = await startTestWorker({
     roles: ['accept'],
-    env: { POSTERN_SMTP_MAX_MESSAGE_BYTES: '700000', POSTERN_SMTP_MAX_BUFFERED_BYTES: '1048576' },
+    env: { POSTERN_SMTP_MAX_MESSAGE_BYTES: '700000', POSTERN_SMTP_MAX_BUFFERED_BYTES: '1150000' },
   });
   ({ key } = await worker.mint());
 });
