@@ -19,6 +19,8 @@ const SEND_AT =
   'The send_at parameter is expecting a Unix timestamp as an integer. We will send immediately if you include a send_at timestamp that is in the past.';
 const CONTENT_VALUE = 'The content value must be a string at least one character in length.';
 const CONTENT_TYPE = "Cannot contain ';', or CRLF characters.";
+/** RFC 2046 5: what has parts of its own. */
+const COMPOSITE = /^(multipart|message)\//i;
 const ATTACHMENT = 'The attachment content must be base64 encoded.';
 const FILENAME = 'The filename of your attachment cannot contain CRLF characters.';
 const CONTENT_ID = 'The content ID of your attachment cannot contain CRLF characters.';
@@ -83,7 +85,8 @@ const content = z.object({
   type: z
     .string(ifAbsent('The content type must be a string at least one character in length.'))
     .min(1, 'The content type must be a string at least one character in length.')
-    .refine((type) => type === '' || (/^[^\s;,/]+\/[^\s;,/]+$/.test(type) && !hasControls(type)), CONTENT_TYPE),
+    .refine((type) => type === '' || (/^[^\s;,/]+\/[^\s;,/]+$/.test(type) && !hasControls(type)), CONTENT_TYPE)
+    .refine((type) => !COMPOSITE.test(type), 'The content type cannot be multipart or message: a value is one part.'),
   value: z.string(always(CONTENT_VALUE)).min(1, CONTENT_VALUE),
 });
 

@@ -56,7 +56,10 @@ test('what JSON.parse refuses is refused, and nothing else', () => {
     fc.property(written, damage, sizes, (json, [at, removed, added], cut) => {
       const start = at % (json.length + 1);
       const octets = Buffer.from(json.slice(0, start) + added + json.slice(start + removed));
-      expect(outcome(() => whole(octets, ...cut))).toEqual(outcome(() => JSON.parse(octets.toString())));
+      expect(outcome(() => whole(octets, ...cut))).toEqual(
+        // A number that is too large for JSON comes out of JSON.parse as infinite.
+        outcome(() => JSON.parse(JSON.stringify(JSON.parse(octets.toString())))),
+      );
     }),
     { numRuns: 1000 },
   );

@@ -109,6 +109,12 @@ it.each<[why: string, more: Json, field: string, message: string | RegExp, help?
     "Cannot contain ';', or CRLF characters.",
   ],
   [
+    'a content type has parts of its own',
+    { content: [{ type: 'multipart/mixed', value: 'x' }] },
+    'content.0.type',
+    /^The content type cannot be multipart or message/,
+  ],
+  [
     'content is empty text',
     { content: [{ type: 'text/plain', value: '' }] },
     'content.0.value',
