@@ -2,7 +2,7 @@
 // itself; a process that it kills is started again by whoever starts it in operation.
 import { setTimeout } from 'node:timers/promises';
 import type { Mood } from './next-hop.js';
-import type { Direction } from './proxy.js';
+import type { Direction } from '../support/proxy.js';
 import { SeededRandom } from './random.js';
 import { signal } from './site.js';
 import type { World } from './world.js';

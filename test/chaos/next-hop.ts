@@ -3,7 +3,7 @@
 import { startNextHop, type NextHop } from '../support/next-hop.js';
 import type { HopEvent, Script } from '../support/next-hop-script.js';
 import { readArrival, type Arrival } from './ledger.js';
-import { Proxy } from './proxy.js';
+import { Proxy } from '../support/proxy.js';
 
 export type Mood =
   | 'well'

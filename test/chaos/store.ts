@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { processesOf } from '../support/built-processes.js';
 import { startRedis } from '../support/redis.js';
-import { Proxy } from './proxy.js';
+import { Proxy } from '../support/proxy.js';
 
 export interface Store {
   kind: 'embedded' | 'own';
