@@ -1,6 +1,7 @@
 // What one dialogue will send: a good session, or what is left of one after mutations, in pieces of any size, with an
 // end of any kind. In about half of them mutations stay inside the messages, so that much is accepted and can be compared
 // with what is kept. Octets are latin1 text here.
+import { SMUGGLED as MAIL_SMUGGLED, WRONG_ENDS } from '../support/wrong-ends.js';
 import type { Chance } from './chance.js';
 
 export interface Plan {
@@ -18,18 +19,7 @@ export interface Plan {
 const MILD_PERCENT = 60;
 
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64');
-const SMUGGLED = 'MAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nevil\r\n.\r\n';
-const WRONG_ENDS = [
-  '\n.\n',
-  '\n.\r\n',
-  '\r\n.\n',
-  '\r.\r',
-  '\r\n.\r',
-  '\r.\r\n',
-  '\n.\r',
-  '\r\n\0.\r\n',
-  '\r\n.\0\r\n',
-];
+const SMUGGLED = `${MAIL_SMUGGLED}\r\n.\r\n`;
 const SOUP = ['.', '..', '\r\n', '\r\n.', '\r\n..', 'a', 'word ', '\xff\xe9', '\n', '\r', '\r\n\r\n', 'x'.repeat(1000)];
 const ODD_OCTETS = ['\0', '\r', '\n', '\r\n', '.', '\r\n.\r\n', ' ', '\t', '<', '>', '\xff', '\x7f', '\x1b', '@', ':'];
 const ODD_LINES = [

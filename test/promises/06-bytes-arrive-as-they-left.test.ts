@@ -1,6 +1,7 @@
 // Promise 6: bytes arrive as they left, for every body a client can send (bare CR and LF aside, as the setting says).
 import fc from 'fast-check';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
+import { SMUGGLED, WRONG_ENDS } from '../support/wrong-ends.js';
 import { startTestWorker, stuffed, submit, type TestWorker } from '../support/worker.js';
 
 let hop: NextHop;
@@ -82,22 +83,23 @@ test('bare CR and bare LF become CRLF, and so does their dot', async () => {
   expect(arrived).toBe(`${HEADER}a\r\nb\r\nc\r\n\r\n.d\r\n..e\r\n\r\nf\r\n`);
 });
 
-test.each(['\n.\n', '\n.\r\n', '\r\n.\n', '\r.\r', '\r\n.\r', '\r.\r\n', '\n.\r', '\r\n\0.\r\n'])(
-  'the wrong end of data %j ends nothing',
-  async (wrong) => {
-    const { key } = await worker.mint();
-    const dialogue = await worker.logIn(key);
-    await dialogue.line('MAIL FROM:<a@example.com>');
-    await dialogue.line('RCPT TO:<b@example.com>');
-    await dialogue.line('DATA');
-    const smuggled = 'MAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nevil';
-    dialogue.send(`${HEADER}body${wrong}${smuggled}\r\n.\r\n`);
-    expect(await dialogue.reply()).toMatch(wrong.includes('\0') ? /^554 5\.6\.0 / : /^250 2\.6\.0 /);
-    expect(await dialogue.line('NOOP')).toMatch(/^250 /);
-    expect(hop.messages.some(({ mailFrom }) => mailFrom.startsWith('evil'))).toBe(false);
-    await dialogue.close();
-  },
-);
+test.each(WRONG_ENDS)('the wrong end of data %j ends nothing, here or at the next hop', async (wrong) => {
+  const { key } = await worker.mint();
+  const dialogue = await worker.logIn(key);
+  const before = hop.messages.length;
+  for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await dialogue.line(line);
+  dialogue.send(`${HEADER}body${wrong}${SMUGGLED}\r\n.\r\n`);
+  expect(await dialogue.reply()).toMatch(wrong.includes('\0') ? /^554 5\.6\.0 / : /^250 2\.6\.0 /);
+  expect(await dialogue.line('NOOP')).toMatch(/^250 /);
+  // One more behind it: nothing else has come.
+  expect(await submit(dialogue, `${HEADER}last\r\n`)).toMatch(/^250 /);
+  const messages = (await hop.waitForMessages(before + (wrong.includes('\0') ? 1 : 2))).slice(before);
+  expect(messages.map(({ mailFrom }) => mailFrom).sort()).toEqual(
+    messages.map(({ mailFrom }) => mailFrom.replace('evil', 'a')).sort(),
+  );
+  for (const { data } of messages) expect(data.toString('latin1').replaceAll('\r\n', '')).not.toMatch(/[\r\n\0]/);
+  await dialogue.close();
+});
 
 test('with bareNewlines refuse they are refused, and nothing is kept', async () => {
   const strict = await startTestWorker({ env: { POSTERN_SMTP_BARE_NEWLINES: 'refuse' } });

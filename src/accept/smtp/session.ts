@@ -149,6 +149,8 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
     const stream = new StrictStream({
       onLine: (line, next) => this._onCommand(line, next),
       onLineTooLong: (start, next) => {
+        if (this._upgrading || this._closing) return next();
+        if (!this._ready) return this.refuse(refuse('talked-too-soon'));
         const isAuth = this.#auth !== undefined || /^AUTH /i.test(start.toString('latin1'));
         this.#auth = undefined;
         this.transcript.remark('the client sent a line that is too long');
@@ -168,7 +170,7 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
     // A client that leaves in the middle of a handshake is gone.
     socket.allowHalfOpen = false;
     this._socket.allowHalfOpen = false;
-    socket.once('end', () => socket.destroy());
+    for (const each of [socket, this._socket]) each.once('end', () => socket.destroy());
     socket.once('error', (error) => this.transcript.remark(`TLS handshake failed: ${messageOf(error)}`));
   }
 
@@ -269,6 +271,8 @@ export class SmtpSession extends SMTPConnection implements TransactionSession, C
   startTls(): void {
     if (this.secure) return this.refuse(refuse('tls-active'));
     this.reply(220, '2.0.0', 'Ready to start TLS');
+    // A client that has shut down its side cannot shake hands.
+    if (this._socket.readableEnded) return this.close();
     // RFC 3207 4.2: what was said in the clear is forgotten.
     this.principal = undefined;
     this.helo = '';

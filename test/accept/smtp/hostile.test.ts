@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { openDialogue, type Dialogue } from '../../support/dialogue.js';
 import { until } from '../../support/until.js';
 import { queueId, startTestWorker, submit, type TestWorker } from '../../support/worker.js';
+import { WRONG_ENDS } from '../../support/wrong-ends.js';
 
 const MESSAGE = 'From: a@example.com\r\nSubject: x\r\n\r\nbody\r\n';
 const TRANSACTION = `MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n`;
@@ -35,6 +36,25 @@ async function trickled(dialogue: Dialogue, octet = 'x'): Promise<string> {
 
 const isEmpty = async (worker: TestWorker): Promise<boolean> =>
   /^postern_smtp_connections 0$/m.test(await worker.metrics.registry.metrics());
+
+describe('clients that talk before the greeting', () => {
+  test.each([
+    ['a command', 'EHLO x\r\n'],
+    ['a line that is too long', `NOOP ${'x'.repeat(30_000)}\r\nEHLO x\r\n`],
+    ['a line that is no command', 'x\nEHLO x\r\n'],
+  ])('with %s are told so, and get no greeting and nobody waits for them', async (_what, said) => {
+    const socket = connect(patient.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk) => (received += String(chunk)));
+    // Before the connection is made: it goes out with it.
+    socket.write(said);
+    const other = await openDialogue(patient.port);
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(received).toMatch(/^421 4\.7\.0 postern\.test [^\n]*\r\n$/);
+    expect(other.greeting).toMatch(/^220 /);
+    await other.close();
+  });
+});
 
 describe('time', () => {
   test('a command that trickles in is cut off like silence', async () => {
@@ -129,6 +149,21 @@ describe('everything at once', () => {
     await dialogue.close();
   });
 
+  test.each([
+    ['at once', ''],
+    ['while a message before it is stored', `AUTH <key>\r\n${TRANSACTION}${MESSAGE}.\r\n`],
+  ])('a client that says STARTTLS and shuts down its side %s is gone', async (_when, before) => {
+    const auth = `PLAIN ${Buffer.from(`\0apikey\0${keys.get(patient)}`).toString('base64')}`;
+    const socket = connect(patient.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk) => (received += String(chunk)));
+    await until('the greeting', () => received.startsWith('220 '));
+    socket.end(`EHLO x\r\n${before.replace('<key>', auth)}STARTTLS\r\n`);
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(received).toMatch(/\r\n220 2\.0\.0 [^\n]*\r\n$/);
+    await until('nothing left', () => isEmpty(patient));
+  });
+
   test('what stands behind STARTTLS in the clear is never answered', async () => {
     const dialogue = await openDialogue(patient.port);
     await dialogue.ehlo();
@@ -140,19 +175,16 @@ describe('everything at once', () => {
     await dialogue.close();
   });
 
-  test.each(['\n.\n', '\n.\r\n', '\r\n.\n', '\r.\r', '\r.\r\n', '\r\n.\r', '\r\n.\r\r\n', '\n\r.\r\n', '\r\n..\r\n'])(
-    '%j does not end a message',
-    async (end) => {
-      const dialogue = await session(patient);
-      dialogue.send(`${TRANSACTION}${MESSAGE}${end}MAIL FROM:<evil@example.com>\r\n`);
-      for (let replies = 0; replies < 3; replies++) await dialogue.reply();
-      const id = queueId(await dialogue.line('\r\n.'));
-      const body = (await patient.desk.body(id))!.toString();
-      expect(body).toContain('MAIL FROM:<evil@example.com>');
-      expect(body.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
-      await dialogue.close();
-    },
-  );
+  test.each(WRONG_ENDS.filter((end) => !end.includes('\0')))('%j does not end a message', async (end) => {
+    const dialogue = await session(patient);
+    dialogue.send(`${TRANSACTION}${MESSAGE}${end}MAIL FROM:<evil@example.com>\r\n`);
+    for (let replies = 0; replies < 3; replies++) await dialogue.reply();
+    const id = queueId(await dialogue.line('\r\n.'));
+    const body = (await patient.desk.body(id))!.toString();
+    expect(body).toContain('MAIL FROM:<evil@example.com>');
+    expect(body.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
+    await dialogue.close();
+  });
 });
 
 describe('clients that vanish', () => {
