@@ -39,7 +39,11 @@ export class HandOver {
 
   receive(lease: Lease | undefined): void {
     this.#expected--;
-    if (!lease) return;
+    if (lease) this.add(lease);
+  }
+
+  /** Takes in a lease that was claimed otherwise. */
+  add(lease: Lease): void {
     if (this.#isClosed) return this.giveBack(lease);
     this.#leases.push(lease);
     this.#arrived();

@@ -8,7 +8,8 @@ import type { Clock } from '../base/clock.js';
 import type { MessageRecord } from '../message/envelope.js';
 import { untried } from '../message/recipient.js';
 import { HandOver } from './hand-over.js';
-import { PIECE_BYTES, type Claimer } from './redis-writer.js';
+import type { Claimer } from './redis-puts.js';
+import { PIECE_BYTES } from './redis-writer.js';
 import { Script } from './script.js';
 import type { Shard } from './shard.js';
 import type { ClaimSource, Damage, Lease } from './spool.js';
@@ -129,10 +130,14 @@ export class RedisSource implements ClaimSource, Claimer {
     await this.release({ id, sid, deliveries }).catch(() => {});
   }
 
-  /** One wait at a time: what a put hands over ends the wait of `claim`, and not that of Redis. */
+  /**
+   * One wait at a time: what a put hands over ends the wait of `claim`, and not that of Redis. While what Redis gave is
+   * being read, puts go on handing over.
+   */
   #read(max: number): Promise<void> {
     this.#reading ??= this.#readNew(max)
-      .then((entries) => void this.#unread.push(...entries))
+      .then((entries) => this.#openOrKeep(entries))
+      .then((leases) => leases.forEach((lease) => this.#handOver.add(lease)))
       .finally(() => (this.#reading = undefined));
     return this.#reading;
   }

@@ -2,29 +2,28 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
 import { throwStoreFault, type RedisClient } from '../base/redis.js';
-import { RedisSource, type Token } from './redis-source.js';
 import { RedisGroup } from './redis-group.js';
+import { RedisPuts } from './redis-puts.js';
+import { RedisSettlements, type KeepSettings } from './redis-settlements.js';
+import { RedisSource, type Token } from './redis-source.js';
 import { RedisWriter } from './redis-writer.js';
+import { Rounds } from './rounds.js';
 import { Script } from './script.js';
 import { Shard } from './shard.js';
 import type { ClaimSource, Damage, Lease, Once, Settlement, Spool, SpoolGroup, SpoolWriter } from './spool.js';
-import { RENEW, SETTLE } from './transitions.js';
+import { RENEW } from './transitions.js';
 
-export interface SpoolSettings {
+export interface SpoolSettings extends KeepSettings {
   shards: number;
   leaseSeconds: number;
-  /** Bounds on what is kept of ended messages. */
-  keepHours: number;
-  maxDone: number;
-  maxCaptured: number;
-  maxCapturedBytes: number;
 }
 
-const settle = new Script(SETTLE);
 const renew = new Script(RENEW);
 
 export class RedisSpool implements Spool {
   readonly #shards: Shard[];
+  /** By number of shard. */
+  readonly #ways: { puts: RedisPuts; settlements: RedisSettlements }[];
   readonly #sources = new Map<Shard, RedisSource>();
   #turn = 0;
 
@@ -42,15 +41,23 @@ export class RedisSpool implements Spool {
     private readonly onDamaged: (damage: Damage) => void,
   ) {
     this.#shards = Array.from({ length: settings.shards }, (_none, number) => new Shard(number));
+    this.#ways = this.#shards.map((shard) => {
+      const rounds = new Rounds();
+      return {
+        puts: new RedisPuts(redis, shard, rounds, () => this.#sources.get(shard)),
+        settlements: new RedisSettlements(redis, shard, rounds, consumer, settings, clock),
+      };
+    });
   }
 
   begin(id: string): SpoolWriter {
-    return new RedisWriter(this.redis, this.#nextShard(), id);
+    const shard = this.#nextShard();
+    return new RedisWriter(this.redis, shard, this.#ways[shard.number]!.puts, id);
   }
 
   group(once?: Once): SpoolGroup {
     const shard = once ? this.#shardOf(once.key) : this.#nextShard();
-    return new RedisGroup(this.redis, shard, once, this.#sources.get(shard));
+    return new RedisGroup(this.redis, shard, this.#ways[shard.number]!.puts, once);
   }
 
   async answerOf(onceKey: string): Promise<string | undefined> {
@@ -62,25 +69,8 @@ export class RedisSpool implements Spool {
     return this.#shards.map((shard) => this.#source(shard));
   }
 
-  async settle(lease: Lease, settlement: Settlement): Promise<boolean> {
-    const { shard, sid, deliveries } = lease.token as Token;
-    const { settings } = this;
-    const { report, warnedAt } = settlement;
-    const fields = settlement.recipients.flatMap(({ index, status }) => [`r:${index}`, JSON.stringify(status)]);
-    if (warnedAt !== undefined) fields.push('warned_at', String(warnedAt));
-    const result = await settle.run(
-      this.redis,
-      [shard.ready],
-      [
-        ...[shard.prefix, lease.record.id, sid, this.consumer, deliveries, this.clock.now()],
-        ...[settlement.retryAt ?? '', settlement.keepBody ? 1 : 0, settings.keepHours * 3_600_000],
-        ...[settings.maxDone, settings.maxCaptured, settings.maxCapturedBytes],
-        ...(report ? [report.record.id, JSON.stringify(report.record), report.octets] : ['', '', '']),
-        ...[fields.length / 2, ...fields],
-        ...settlement.events.map((event) => JSON.stringify(event)),
-      ],
-    );
-    return result === 1;
+  settle(lease: Lease, settlement: Settlement): Promise<boolean> {
+    return this.#ways[(lease.token as Token).shard.number]!.settlements.settle(lease, settlement);
   }
 
   async release({ record, token }: Lease): Promise<void> {

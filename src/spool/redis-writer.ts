@@ -3,64 +3,12 @@
 import { Octets } from '../base/octets.js';
 import { storeFault, type RedisClient } from '../base/redis.js';
 import type { MessageRecord } from '../message/envelope.js';
-import { Script } from './script.js';
+import { UNFINISHED_SECONDS, type Finished, type RedisPuts } from './redis-puts.js';
 import type { Shard } from './shard.js';
-import type { Once, SpoolWriter } from './spool.js';
-import { PUT } from './transitions.js';
+import type { SpoolWriter } from './spool.js';
 
 /** Octets that a writer holds before it appends them. */
 export const PIECE_BYTES = 262_144;
-/** Life of an unfinished body, renewed with every piece. */
-const UNFINISHED_SECONDS = 3600;
-
-/** How long a repeat of a request is recognised. */
-const ONCE_SECONDS = 86_400;
-
-const put = new Script(PUT);
-
-interface Put {
-  writer: RedisWriter;
-  record: MessageRecord;
-}
-
-/** The delivering side of this process, for a put that may claim for it in the same step. */
-export interface Claimer {
-  readonly consumer: string;
-  /** Whether it would begin one more message now; then `receive` must follow. */
-  expect(): boolean;
-  /** What was claimed, if anything; `put` when it is the message that was put. */
-  receive(claim?: { sid: string; id: string }, put?: { record: MessageRecord; octets: Buffer }): void;
-}
-
-/** Makes messages durable in one step, all or none. @returns `once.answer`, or that of an earlier call with its key. */
-export async function putTogether(
-  redis: RedisClient,
-  shard: Shard,
-  puts: Put[],
-  now: number,
-  once?: Once,
-  claimer?: Claimer,
-): Promise<string> {
-  const { ready, index, later, batches } = shard;
-  const keys = puts.flatMap(({ record }) => [shard.message(record.id), shard.body(record.id)]);
-  const finished = puts.map(({ writer, record }) => ({ record, ...writer.finish() }));
-  const args = finished.flatMap(({ record, last, appended }) => {
-    const { id, acceptedAt, size, sendAt = 0, batchId = '' } = record;
-    const due = sendAt > now ? sendAt : '';
-    return [id, JSON.stringify(record), acceptedAt, size, last, appended ? 1 : 0, due, batchId];
-  });
-  const shared = [ready, index, later, batches, shard.once(once?.key ?? '-')];
-  const waiting = finished.length === 1 && claimer?.expect() ? claimer : undefined;
-  const head = [once?.answer ?? '', ONCE_SECONDS, now, waiting?.consumer ?? ''];
-  const reply = put.run(redis, [...shared, ...keys], [...head, ...args]) as Promise<[string, string, string]>;
-  const [answer, sid, id] = await reply.catch((error: unknown) => {
-    waiting?.receive();
-    throw error;
-  });
-  const own = finished.find(({ record, appended }) => record.id === id && !appended);
-  waiting?.receive(sid ? { sid, id } : undefined, own && { record: own.record, octets: own.last });
-  return answer;
-}
 
 export class RedisWriter implements SpoolWriter {
   readonly #octets = new Octets();
@@ -72,6 +20,7 @@ export class RedisWriter implements SpoolWriter {
   constructor(
     private readonly redis: RedisClient,
     private readonly shard: Shard,
+    private readonly puts: RedisPuts,
     private readonly id: string,
   ) {}
 
@@ -89,13 +38,13 @@ export class RedisWriter implements SpoolWriter {
   }
 
   async commit(record: MessageRecord): Promise<void> {
-    await putTogether(this.redis, this.shard, [{ writer: this, record }], record.acceptedAt);
+    await this.puts.put([this.finish(record)], record.acceptedAt);
   }
 
   /** What is left to write, for the step that makes the message durable. */
-  finish(): { last: Buffer; appended: boolean } {
+  finish(record: MessageRecord): Finished {
     this.#committing = true;
-    return { last: this.#octets.take(), appended: this.#appended };
+    return { record, last: this.#octets.take(), appended: this.#appended };
   }
 
   async abort(): Promise<void> {

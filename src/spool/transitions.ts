@@ -32,31 +32,37 @@ end`;
 
 /** Ending a message, and forgetting the oldest ended ones beyond the bounds. */
 const FINISH = `
-local function forget(p, id)
-  local size = redis.call('ZREM', p .. 'captured', id) == 1 and redis.call('STRLEN', p .. 'b:' .. id) or 0
-  if size > 0 then redis.call('DECRBY', p .. 'captured-bytes', size) end
-  redis.call('UNLINK', p .. 'b:' .. id, p .. 'm:' .. id)
-  redis.call('ZREM', p .. 'index', id)
-  redis.call('ZREM', p .. 'done', id)
-end
-local function oldest(key)
-  local found = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  return found[1], tonumber(found[2])
-end
-local function trim_done(p, now, keepMs, maxDone)
-  for _ = 1, 20 do
-    local id, at = oldest(p .. 'done')
-    if not id or (at > now - keepMs and redis.call('ZCARD', p .. 'done') <= maxDone) then break end
-    forget(p, id)
+local function forget(p, ids)
+  local keys, captured = {}, redis.call('EXISTS', p .. 'captured') == 1
+  for _, id in ipairs(ids) do
+    local size = captured and redis.call('ZREM', p .. 'captured', id) == 1 and redis.call('STRLEN', p .. 'b:' .. id) or 0
+    if size > 0 then redis.call('DECRBY', p .. 'captured-bytes', size) end
+    keys[#keys + 1] = p .. 'b:' .. id
+    keys[#keys + 1] = p .. 'm:' .. id
   end
+  redis.call('UNLINK', unpack(keys))
+  redis.call('ZREM', p .. 'index', unpack(ids))
+  redis.call('ZREM', p .. 'done', unpack(ids))
+end
+-- Many at a time: beyond the bound the number is brought to a little below it (one in a hundred, a hundred at most).
+local function trim_done(p, now, keepMs, maxDone)
+  local done = p .. 'done'
+  local excess = redis.call('ZCARD', done) - maxDone
+  local ids
+  if excess > 0 then
+    ids = redis.call('ZRANGE', done, 0, math.min(excess, 100) + math.floor(math.min(maxDone / 100, 100)) - 1)
+  else
+    ids = redis.call('ZRANGEBYSCORE', done, '-inf', now - keepMs, 'LIMIT', 0, 20)
+  end
+  if ids[1] then forget(p, ids) end
 end
 local function trim_captured(p, maxCaptured, maxBytes)
   for _ = 1, 1000 do
-    local id = oldest(p .. 'captured')
+    local id = redis.call('ZRANGE', p .. 'captured', 0, 0)[1]
     if not id then break end
     local bytes = tonumber(redis.call('GET', p .. 'captured-bytes') or 0)
     if bytes <= maxBytes and redis.call('ZCARD', p .. 'captured') <= maxCaptured then break end
-    forget(p, id)
+    forget(p, {id})
   end
 end
 -- The order of the queue as a number: milliseconds, and the place within one as a fraction (exact up to 4,096).
@@ -80,10 +86,11 @@ end`;
  * Messages become durable together: ready, or waiting until they are due. What belongs to a batch that was paused or
  * cancelled waits too, so that PROMOTE decides about it.
  * KEYS: ready, index, later, batches, once, then (m, b) a message. ARGV: answer to keep under `once` ('' = none),
- * seconds to keep it, now, who claims the oldest ready message in the same step ('' = nobody), then (id, record,
- * accepted at, size, last octets, 1 when earlier octets were appended, due at ('' = now), batch ('' = none)) a message.
- * Returns (answer, sid and id of what was claimed, '' = nothing); the answer is that of an earlier call with the same
- * `once`, and then nothing of this one is kept. Or an error, when the octets in Redis are not as many as a record says.
+ * seconds to keep it, now, who claims the oldest ready messages in the same step, how many (0 = none), then (id,
+ * record, accepted at, size, last octets, 1 when earlier octets were stored, due at ('' = now), batch ('' = none)) a
+ * message. Returns the answer, then (sid, id) of each that was claimed; the answer is that of an earlier call with the
+ * same `once`, and then nothing of this one is kept. Or an error, when the octets in Redis are not as many as a record
+ * says.
  */
 export const PUT = `#!lua
 local function forget()
@@ -92,12 +99,13 @@ end
 local earlier = ARGV[1] ~= '' and redis.call('GET', KEYS[5])
 if earlier then
   forget()
-  return {earlier, '', ''}
+  return {earlier}
 end
 for at = 7, #KEYS, 2 do
-  local arg, size = (at - 7) * 4 + 5
+  local arg, size = (at - 7) * 4 + 6
   if ARGV[arg + 5] == '1' then
-    size = redis.call('APPEND', KEYS[at], ARGV[arg + 4])
+    local last = ARGV[arg + 4]
+    size = last == '' and redis.call('STRLEN', KEYS[at]) or redis.call('APPEND', KEYS[at], last)
     redis.call('PERSIST', KEYS[at])
   else
     size = #ARGV[arg + 4]
@@ -109,7 +117,7 @@ for at = 7, #KEYS, 2 do
   end
 end
 for at = 6, #KEYS, 2 do
-  local arg = (at - 6) * 4 + 5
+  local arg = (at - 6) * 4 + 6
   local id, due, batch = ARGV[arg], ARGV[arg + 6], ARGV[arg + 7]
   if due == '' and batch ~= '' and redis.call('HEXISTS', KEYS[4], batch) == 1 then due = ARGV[3] end
   if due == '' then
@@ -121,61 +129,77 @@ for at = 6, #KEYS, 2 do
   redis.call('ZADD', KEYS[2], ARGV[arg + 2], id)
 end
 if ARGV[1] ~= '' then redis.call('SET', KEYS[5], ARGV[1], 'EX', ARGV[2]) end
-if ARGV[4] == '' then return {ARGV[1], '', ''} end
+local out = {ARGV[1]}
+if ARGV[5] == '0' then return out end
 -- Without the group, which a claim makes, nothing is claimed.
-local read = redis.pcall('XREADGROUP', 'GROUP', '${GROUP}', ARGV[4], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
-local entry = read and not read.err and read[1] and read[1][2][1]
-return {ARGV[1], entry and entry[1] or '', entry and entry[2][2] or ''}`;
+local read = redis.pcall('XREADGROUP', 'GROUP', '${GROUP}', ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[1], '>')
+for _, entry in ipairs(read and not read.err and read[1] and read[1][2] or {}) do
+  out[#out + 1] = entry[1]
+  out[#out + 1] = entry[2][2]
+end
+return out`;
 
 /**
- * What became of a leased message. KEYS: ready (the others follow from the prefix).
- * ARGV: prefix, id, sid, consumer, deliveries, now, retry at ('' = ended), keep body (0 or 1),
- * keep ms, max done, max captured, max captured bytes, report id ('' = none), its record, its octets,
- * count of recipient fields n, n times (field, value), events...
- * Returns 1, or 0 when the lease was lost.
+ * What became of leased messages of one consumer. KEYS: ready (the others follow from the prefix).
+ * ARGV: prefix, consumer, now, keep ms, max done, max captured, max captured bytes, then a message: id, sid,
+ * deliveries, retry at ('' = ended), keep body (0 or 1), report id ('' = none), its record, its octets, count of
+ * fields, count of events, (field, value)..., events...
+ * Returns for each message 1, 0 when the lease was lost, or the text of an error, which leaves the others alone.
  */
 export const SETTLE = `#!lua flags=allow-oom${HOLDER}${FINISH}
-local p, id, sid, now, ready = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[6]), KEYS[1]
-local m, n, token = p .. 'm:' .. id, tonumber(ARGV[16]), sid .. ' ' .. ARGV[4] .. ' ' .. ARGV[5]
-if not held(ready, sid, ARGV[4], ARGV[5]) then
-  -- The same settlement again, because the answer to the first was lost.
-  return redis.call('HGET', m, 'settled') == token and 1 or 0
-end
-local known = redis.call('HMGET', m, 'cancelled_at', 'events', 'lost')
--- One HSET for all fields, as far as Lua can pass them in one call.
-local fields, count = {'settled', token}, tonumber(known[2] or 0)
-local function set(field, value)
-  if #fields > 1000 then
-    redis.call('HSET', m, unpack(fields))
-    fields = {}
+local p, now, ready = ARGV[1], tonumber(ARGV[3]), KEYS[1]
+local function settle(at)
+  local id, sid, retryAt, reportId = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 5]
+  local m, token = p .. 'm:' .. id, sid .. ' ' .. ARGV[2] .. ' ' .. ARGV[at + 2]
+  if not held(ready, sid, ARGV[2], ARGV[at + 2]) then
+    -- The same settlement again, because the answer to the first was lost.
+    return redis.call('HGET', m, 'settled') == token and 1 or 0
   end
-  fields[#fields + 1] = field
-  fields[#fields + 1] = value
+  local known = redis.call('HMGET', m, 'cancelled_at', 'events', 'lost')
+  -- One HSET for all fields, as far as Lua can pass them in one call.
+  local fields, count = {'settled', token}, tonumber(known[2] or 0)
+  local function set(field, value)
+    if #fields > 1000 then
+      redis.call('HSET', m, unpack(fields))
+      fields = {}
+    end
+    fields[#fields + 1] = field
+    fields[#fields + 1] = value
+  end
+  local events = at + 10 + 2 * ARGV[at + 8]
+  for field = at + 10, events - 2, 2 do set(ARGV[field], ARGV[field + 1]) end
+  for event = events, events + ARGV[at + 9] - 1 do
+    count = count + 1
+    set('e:' .. count, ARGV[event])
+  end
+  set('events', count)
+  redis.call('HSET', m, unpack(fields))
+  if known[3] then redis.call('HDEL', m, 'lost') end
+  if reportId ~= '' then
+    local report = p .. 'm:' .. reportId
+    redis.call('SET', p .. 'b:' .. reportId, ARGV[at + 7])
+    redis.call('HSET', report, 'record', ARGV[at + 6])
+    redis.call('ZADD', p .. 'index', now, reportId)
+    enqueue(ready, report, reportId)
+  end
+  dequeue(ready, sid)
+  if retryAt ~= '' and not known[1] then
+    redis.call('ZADD', p .. 'later', retryAt, id)
+  else
+    finish(p, id, now, ARGV[at + 4] == '1')
+  end
+  return 1
 end
-for at = 17, 16 + 2 * n, 2 do set(ARGV[at], ARGV[at + 1]) end
-for at = 17 + 2 * n, #ARGV do
-  count = count + 1
-  set('e:' .. count, ARGV[at])
+local out, at, captures = {}, 8, false
+while at <= #ARGV do
+  local sound, result = pcall(settle, at)
+  out[#out + 1] = sound and result or tostring(type(result) == 'table' and result.err or result)
+  captures = captures or ARGV[at + 4] == '1'
+  at = at + 10 + 2 * ARGV[at + 8] + ARGV[at + 9]
 end
-set('events', count)
-redis.call('HSET', m, unpack(fields))
-if known[3] then redis.call('HDEL', m, 'lost') end
-if ARGV[13] ~= '' then
-  local report = p .. 'm:' .. ARGV[13]
-  redis.call('SET', p .. 'b:' .. ARGV[13], ARGV[15])
-  redis.call('HSET', report, 'record', ARGV[14])
-  redis.call('ZADD', p .. 'index', now, ARGV[13])
-  enqueue(ready, report, ARGV[13])
-end
-dequeue(ready, sid)
-if ARGV[7] ~= '' and not known[1] then
-  redis.call('ZADD', p .. 'later', ARGV[7], id)
-else
-  finish(p, id, now, ARGV[8] == '1')
-end
-trim_done(p, now, tonumber(ARGV[9]), tonumber(ARGV[10]))
-if ARGV[8] == '1' then trim_captured(p, tonumber(ARGV[11]), tonumber(ARGV[12])) end
-return 1`;
+trim_done(p, now, tonumber(ARGV[4]), tonumber(ARGV[5]))
+if captures then trim_captured(p, tonumber(ARGV[6]), tonumber(ARGV[7])) end
+return out`;
 
 /** Gives a leased message back untried. KEYS: ready, m. ARGV: id, sid, consumer, deliveries, prefix. Returns 1 or 0. */
 export const RELEASE = `#!lua flags=allow-oom${HOLDER}${FINISH}

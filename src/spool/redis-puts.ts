@@ -1,0 +1,115 @@
+// Messages become durable in Redis: all of a request or none, and small ones of different clients in one call. In the
+// same step the delivering side of this process claims as many as it would begin now.
+import type { RedisClient } from '../base/redis.js';
+import type { MessageRecord } from '../message/envelope.js';
+import { Gathering, type Rounds } from './rounds.js';
+import { Script } from './script.js';
+import type { Shard } from './shard.js';
+import type { Once } from './spool.js';
+import { PUT } from './transitions.js';
+
+/** How long a repeat of a request is recognised. */
+const ONCE_SECONDS = 86_400;
+/** Life of an unfinished body, renewed with every piece. */
+export const UNFINISHED_SECONDS = 3600;
+/** From here on octets go in a command of their own: a script would copy them twice more. */
+const OWN_COMMAND_BYTES = 16_384;
+/** Small messages in one call. */
+const MOST_TOGETHER = 64;
+
+const put = new Script(PUT);
+
+/** A message whose octets have all come: `last`, behind those that Redis has already where some were `appended`. */
+export interface Finished {
+  record: MessageRecord;
+  last: Buffer;
+  appended: boolean;
+}
+
+/** The delivering side of this process, for a put that may claim for it in the same step. */
+export interface Claimer {
+  readonly consumer: string;
+  /** Whether it would begin one more message now; then `receive` must follow. */
+  expect(): boolean;
+  /** What was claimed, if anything; `put` when it is a message that was put. */
+  receive(claim?: { sid: string; id: string }, put?: { record: MessageRecord; octets: Buffer }): void;
+}
+
+/** The way into one shard. */
+export class RedisPuts {
+  readonly #small: Gathering<Finished, string>;
+
+  /** @param claimer undefined as long as this process does not deliver. */
+  constructor(
+    private readonly redis: RedisClient,
+    private readonly shard: Shard,
+    private readonly rounds: Rounds,
+    private readonly claimer: () => Claimer | undefined,
+  ) {
+    this.#small = new Gathering(rounds, MOST_TOGETHER, async (finished) => {
+      const answer = await this.#run(finished, finished[0]!.record.acceptedAt);
+      return finished.map(() => answer);
+    });
+  }
+
+  /** @returns `once.answer`, or that of an earlier call with its key. @throws StoreUnavailable, StoreFull */
+  put(finished: Finished[], now: number, once?: Once): Promise<string> {
+    const [first, second] = finished;
+    const isSmall = first && !second && !first.appended && first.last.length < OWN_COMMAND_BYTES;
+    if (isSmall && !once) return this.#small.add(first);
+    return this.rounds.join(() =>
+      this.#run(
+        finished.map((message) => this.#sendAhead(message)),
+        now,
+        once,
+      ),
+    );
+  }
+
+  async #run(finished: Finished[], now: number, once?: Once): Promise<string> {
+    const { ready, index, later, batches } = this.shard;
+    const keys = finished.flatMap(({ record }) => [this.shard.message(record.id), this.shard.body(record.id)]);
+    const args = finished.flatMap((message) => argumentsOf(message, now));
+    const shared = [ready, index, later, batches, this.shard.once(once?.key ?? '-')];
+    const claimer = this.claimer();
+    const claims = claimer ? finished.filter(() => claimer.expect()).length : 0;
+    const head = [once?.answer ?? '', ONCE_SECONDS, now, claimer?.consumer ?? '', claims];
+    let claimed: string[] = [];
+    try {
+      const reply = (await put.run(this.redis, [...shared, ...keys], [...head, ...args])) as string[];
+      claimed = reply.slice(1);
+      return reply[0]!;
+    } finally {
+      if (claimer) receiveAll(claimer, claims, claimed, finished);
+    }
+  }
+
+  /** The octets of a large message go just ahead of the call. Should they be lost, the call finds them missing. */
+  #sendAhead(message: Finished): Finished {
+    const { record, last, appended } = message;
+    if (appended || last.length < OWN_COMMAND_BYTES) return message;
+    this.redis.set(this.shard.body(record.id), last, 'EX', UNFINISHED_SECONDS).catch(() => {});
+    return { record, last: EMPTY, appended: true };
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function argumentsOf({ record, last, appended }: Finished, now: number): (string | number | Buffer)[] {
+  const { id, acceptedAt, size, sendAt = 0, batchId = '' } = record;
+  const due = sendAt > now ? sendAt : '';
+  return [id, JSON.stringify(record), acceptedAt, size, last, appended ? 1 : 0, due, batchId];
+}
+
+/** As often as it was asked to expect one. A message that was put just now is known whole, unless it came in pieces. */
+function receiveAll(claimer: Claimer, claims: number, claimed: string[], finished: Finished[]): void {
+  for (let at = 0; at < claims; at++) {
+    const [sid, id] = claimed.slice(2 * at);
+    if (!sid || !id) {
+      claimer.receive();
+      continue;
+    }
+    const own = finished.find(({ record }) => record.id === id);
+    claimer.receive({ sid, id }, own && !own.appended ? { record: own.record, octets: own.last } : undefined);
+  }
+}
