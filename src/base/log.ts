@@ -11,7 +11,7 @@ export interface LogSettings {
   format: 'auto' | 'json' | 'pretty';
 }
 
-const BUFFER_BYTES = 16_384;
+const BUFFER_BYTES = 8192;
 const FLUSH_MS = 100;
 
 /** A log on standard error. `bindings` are fields of every line. */
