@@ -1,5 +1,5 @@
 // Two processes and both doors: failures that one saw count at the other, and a good key logs in all the same.
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';

@@ -14,7 +14,7 @@ import { KeyEditor } from '../../src/keys/editor.js';
 import { KeyUsage } from '../../src/keys/usage.js';
 import { KeyVerifier } from '../../src/keys/verify.js';
 import { refuse, type Refusal } from '../../src/message/refusal.js';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 

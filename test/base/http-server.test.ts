@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { fault, HttpFault, mailErrorBody } from '../../src/base/http-error.js';
 import { makeHttpServer, openHttp, type HttpServer } from '../../src/base/http-server.js';
 import { StoreUnavailable } from '../../src/base/redis.js';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { TestLog } from '../support/log.js';
 
 const log = new TestLog();

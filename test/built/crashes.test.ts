@@ -1,5 +1,6 @@
 // Promise 1 on the built program: whichever process dies by kill -9, what was answered 250 is there afterwards, and
 // service goes on by itself or with the next start.
+import { ask } from '../support/contract.js';
 import { attempt, logIn, queueId, submitOnce } from '../support/built-mail.js';
 import { isAlive } from '../support/built-processes.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
@@ -70,7 +71,7 @@ it('a worker that is killed is replaced, and the other goes on meanwhile', async
   expect(accepted.length).toBeGreaterThan(0);
   const ids = new Set(await idsOf(server));
   expect(accepted.filter((id) => !ids.has(id))).toEqual([]);
-  expect(await fetch(`${server.http}/readyz`).then(({ status }) => status)).toBe(200);
+  expect(await ask(server.http, '/readyz').then(({ status }) => status)).toBe(200);
 });
 
 it('the only worker that is killed is replaced on the same ports', async () => {
@@ -111,7 +112,7 @@ it('the embedded Redis that is killed is started again, and mail is taken again'
     await more(count);
     process.kill(redis!.pid, 'SIGKILL');
     await until('another Redis', () => redisOf(server).some(({ pid }) => pid !== redis!.pid));
-    await until('ready again', async () => (await fetch(`${server.http}/readyz`)).status === 200);
+    await until('ready again', async () => (await ask(server.http, '/readyz')).status === 200);
     await more(count);
   });
 

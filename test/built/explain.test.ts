@@ -1,5 +1,5 @@
 // postern explain and postern guard beside a running server: what explain foretells is what the server says.
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { until } from '../support/until.js';

@@ -1,5 +1,6 @@
 // What somebody sees who has just started Postern, and starts it again: a key and lines that work when they are
 // pasted, then one line that says that every listener is up.
+import { ask } from '../support/contract.js';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute, postern } from '../support/built-command.js';
@@ -91,7 +92,7 @@ describe('a start', () => {
     });
 
     expect(await Promise.all(greetings)).toEqual(Array(8).fill(expect.stringMatching(/^220 \S+ ESMTP Postern$/)));
-    expect(await fetch(`${server.http}/readyz`).then(({ status }) => status)).toBe(200);
+    expect(await ask(server.http, '/readyz').then(({ status }) => status)).toBe(200);
   });
 
   it('works with implicit TLS alone, with lines to paste that fit', async () => {

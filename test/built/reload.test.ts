@@ -1,5 +1,6 @@
 // SIGHUP: every worker is replaced while mail is flowing, no transaction fails, and what the configuration file says
 // now is in force. What is not usable changes nothing.
+import { ask } from '../support/contract.js';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempt, logIn, submitOnce } from '../support/built-mail.js';
@@ -53,7 +54,7 @@ it('replaces all workers under load without a failed transaction, on kept connec
   await Promise.all(kept.map((dialogue) => dialogue.close()));
   await until('the old ones have gone', () => !workersOf(server).some((pid) => old.includes(pid)));
   expect(workersOf(server)).toHaveLength(2);
-  expect((await fetch(`${server.http}/readyz`)).status).toBe(200);
+  expect((await ask(server.http, '/readyz')).status).toBe(200);
   expect(await server.stop()).toBe(0);
 });
 

@@ -1,5 +1,6 @@
 // Promise 7 on the built program: after everything that a user and a careless client do, the keys, the pepper and the
 // relay's password are in no log, no file of Redis, no command line, no environment of a worker and no figure.
+import { ask } from '../support/contract.js';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempt, logIn, submit } from '../support/built-mail.js';
@@ -89,7 +90,7 @@ describe('after all that clients and users do', () => {
     ]);
     await run(['keys', 'update', made.api_key_id, '--name', 'renamed', '--json']);
     await run(['keys', 'revoke', made.api_key_id]);
-    metrics = await (await fetch(`${server.http}/metrics`)).text();
+    ({ text: metrics } = await ask(server.http, '/metrics'));
   });
   afterAll(() => hop.stop());
 
@@ -133,8 +134,8 @@ describe('after all that clients and users do', () => {
     await dialogue.close();
     for (const path of ['/v3/mail/send', `/v3/api_keys/${key}`, `/?key=${key}`]) {
       const headers = { Authorization: `Bearer ${key}` };
-      await (await fetch(`${server.http}${path}`, { headers })).text();
-      await (await fetch(`${server.http}${path}`, { headers, method: 'POST', body: `{"key":"${key}"` })).text();
+      await ask(server.http, path, { headers });
+      await ask(server.http, path, { headers, method: 'POST', body: `{"key":"${key}"` });
     }
   }
 

@@ -1,5 +1,6 @@
 // A store that is full, away or hanging is a temporary fault for every client, is seen by a load balancer, and passes
 // by itself: nobody is told that a good key is wrong, and nothing that was accepted is lost.
+import { ask } from '../support/contract.js';
 import { attempt, logIn, submit } from '../support/built-mail.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
@@ -35,7 +36,7 @@ async function login(): Promise<string> {
   return dialogue.authPlain('apikey', unused);
 }
 
-const readiness = async () => (await fetch(`${server.http}/readyz`)).status;
+const readiness = async () => (await ask(server.http, '/readyz')).status;
 const messages = async () => (await server.json<{ result: { id: string }[] }>(['messages', 'list'])).result;
 
 /** Until mail is taken again; every reply before that must be temporary. */
@@ -77,7 +78,7 @@ it.each([
     expect(await login()).toBe('454 4.7.0 Temporary authentication failure');
     expect(await inData.line('Subject: x\r\n\r\nx\r\n.')).toMatch(/^451 4\.3\.0 /);
     expect(await attempt(dialogue)).toMatch(/^451 4\.3\.0 /);
-    expect((await fetch(`${server.http}/healthz`)).status).toBe(200);
+    expect((await ask(server.http, '/healthz')).status).toBe(200);
 
     await come();
     await until('ready again', async () => (await readiness()) === 200);

@@ -1,5 +1,6 @@
 // The way down: a signal lets what is under way finish, tells everybody else, and leaves no process behind; a second
 // signal does not wait.
+import { ask } from '../support/contract.js';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { logIn, queueId } from '../support/built-mail.js';
@@ -43,7 +44,7 @@ describe.each<[NodeJS.Signals, string]>([
     expect(await idle.reply()).toMatch(/^421 4\.3\.2 /);
     await idle.closed;
     await stopsListening(server.smtp);
-    expect((await fetch(`${server.http}/readyz`).catch(() => ({ status: 0 }))).status).not.toBe(200);
+    expect((await ask(server.http, '/readyz').catch(() => ({ status: 0 }))).status).not.toBe(200);
     sending.send('second half\r\n.\r\n');
     const id = queueId(await sending.reply());
     await sending.closed;

@@ -1,6 +1,6 @@
 // Whatever JSON a client sends, the answer is a 2xx or a well-formed 4xx that the OpenAPI document describes.
 import fc from 'fast-check';
-import { ownContract, strictAsk, type Ask } from '../support/contract.js';
+import { asker, type Ask } from '../support/contract.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
 let worker: TestWorker;
@@ -10,7 +10,7 @@ let target: string;
 
 beforeAll(async () => {
   worker = await startTestWorker({ roles: ['accept'], env: { POSTERN_KEYS_MAX_KEYS: '100000' } });
-  ask = strictAsk(worker.httpUrl, [await ownContract(worker.httpUrl)]);
+  ask = asker(worker.httpUrl);
   key = (await worker.mint()).key;
   target = (await worker.mint()).id;
 });

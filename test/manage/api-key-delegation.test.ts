@@ -1,6 +1,6 @@
 // A key never exceeds the key that made or changed it, over HTTP.
 import type { Restrictions } from '../../src/keys/policy.js';
-import { ownContract, strictAsk, type Ask } from '../support/contract.js';
+import { asker, type Ask } from '../support/contract.js';
 import { KeyCalls, KEYS, shown } from '../support/key-calls.js';
 import { until } from '../support/until.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
@@ -13,7 +13,7 @@ let calls: KeyCalls;
 
 beforeAll(async () => {
   worker = await startTestWorker({ roles: ['accept'], env: { POSTERN_KEYS_MAX_KEYS: '1000' } });
-  ask = strictAsk(worker.httpUrl, [await ownContract(worker.httpUrl)]);
+  ask = asker(worker.httpUrl);
   calls = new KeyCalls(ask, (await worker.mint({ name: 'owner' })).key);
 });
 afterAll(() => worker.stop());
@@ -79,7 +79,7 @@ describe('a key that makes keys', () => {
     });
     const { key } = await worker.mint({ restrictions: { require_tls: true } });
     const make = (restrictions?: object) =>
-      strictAsk(secured.httpUrl, [])(KEYS, {
+      asker(secured.httpUrl)(KEYS, {
         ...{ method: 'POST', key, headers: { 'x-forwarded-proto': 'https' }, body: { name: 'x', restrictions } },
       });
     try {

@@ -1,6 +1,6 @@
 // /v3/api_keys and /v3/scopes: shapes, texts, and that keys work and die where mail is sent. Every answer is held
 // against our own OpenAPI document and against SendGrid's.
-import { ownContract, sendgridContract, strictAsk, type Ask } from '../support/contract.js';
+import { asker, type Ask } from '../support/contract.js';
 import { error, KeyCalls, KEYS, shown } from '../support/key-calls.js';
 import { openDialogue } from '../support/dialogue.js';
 import { until } from '../support/until.js';
@@ -13,8 +13,7 @@ let owner: string;
 
 beforeAll(async () => {
   worker = await startTestWorker({ roles: ['accept'], env: { POSTERN_KEYS_MAX_KEYS: '1000' } });
-  const contracts = [sendgridContract('tsg_api_keys_v3.json'), sendgridContract('tsg_scopes_v3.json')];
-  ask = strictAsk(worker.httpUrl, [await ownContract(worker.httpUrl), ...contracts]);
+  ask = asker(worker.httpUrl);
   owner = (await worker.mint({ name: 'owner' })).key;
   calls = new KeyCalls(ask, owner);
 });
@@ -272,7 +271,7 @@ describe('keys.maxKeys', () => {
     const first = await startTestWorker({ roles: ['accept'], env });
     const second = await startTestWorker({ roles: ['accept'], env, redis: first.redis });
     const { key } = await first.mint();
-    const asks = [first, second].map(({ httpUrl }) => strictAsk(httpUrl, []));
+    const asks = [first, second].map(({ httpUrl }) => asker(httpUrl));
     const make = (at: number) =>
       asks[at % 2]!(KEYS, { method: 'POST', key, body: { name: `k${at}`, scopes: ['mail.send'] } });
     try {

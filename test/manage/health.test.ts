@@ -1,12 +1,12 @@
 // Who may read the figures, with a proxy in front.
-import { ownContract, strictAsk, type Ask } from '../support/contract.js';
+import { asker, type Ask } from '../support/contract.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
 let worker: TestWorker;
 let ask: Ask;
 beforeAll(async () => {
   worker = await startTestWorker({ roles: ['accept'], env: { POSTERN_HTTP_TRUSTED_PROXIES: '127.0.0.1, ::1' } });
-  ask = strictAsk(worker.httpUrl, [await ownContract(worker.httpUrl)]);
+  ask = asker(worker.httpUrl);
 });
 afterAll(() => worker.stop());
 

@@ -1,6 +1,6 @@
 // /v3/messages and /v3/messages/{id}, and that both tell what the command line tells.
 import { describeMessage } from '../../src/report/history.js';
-import { ownContract, strictAsk, type Ask } from '../support/contract.js';
+import { asker, type Ask } from '../support/contract.js';
 import { queueId, startTestWorker, submit, type TestWorker } from '../support/worker.js';
 import { until } from '../support/until.js';
 
@@ -13,7 +13,7 @@ let ids: string[] = [];
 
 beforeAll(async () => {
   worker = await startTestWorker();
-  ask = strictAsk(worker.httpUrl, [await ownContract(worker.httpUrl)]);
+  ask = asker(worker.httpUrl);
   reader = (await worker.mint({ scopes: ['messages.read'] })).key;
   sender = await worker.mint({ scopes: ['mail.send'] });
   const dialogue = await worker.logIn(sender.key);

@@ -1,6 +1,6 @@
 // GET /openapi.json: valid, and about what is really served.
 import { compileErrors, validate } from '@readme/openapi-parser';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
 let worker: TestWorker;

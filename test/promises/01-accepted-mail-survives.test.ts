@@ -1,4 +1,5 @@
 // Promise 1: after 250, kill -9 of any or all processes, Redis included, loses no message.
+import { ask } from '../support/contract.js';
 import { makeMessage, runLoad } from '../bench/load.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
@@ -54,8 +55,8 @@ test('workers, Redis, and then everything at once are killed while mail comes in
   await until(
     'the service is back',
     () =>
-      fetch(`${server.http}/readyz`).then(
-        ({ ok }) => ok,
+      ask(server.http, '/readyz').then(
+        ({ status }) => status === 200,
         () => false,
       ),
     30_000,
@@ -91,7 +92,7 @@ test('a message is in Redis before its 250: Redis killed at that moment still ha
     await redis.start();
     await until('the store is back', async () => (await worker.desk.find(id).catch(() => undefined)) !== undefined);
     expect((await worker.desk.find(id))!.record.subject).toBe(String(round));
-    await until('logins work again', () => fetch(`${worker.httpUrl}/readyz`).then(({ ok }) => ok));
+    await until('logins work again', () => ask(worker.httpUrl, '/readyz').then(({ status }) => status === 200));
     await dialogue.close();
   }
   await worker.stop();

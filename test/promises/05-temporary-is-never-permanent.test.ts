@@ -1,4 +1,5 @@
 // Promise 5: every fault class has its reply class, towards the client and in what becomes of a recipient.
+import { ask } from '../support/contract.js';
 import { refusals } from '../../src/message/refusal.js';
 import { openDialogue } from '../support/dialogue.js';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
@@ -27,12 +28,12 @@ describe('towards the client', () => {
     const late = await openDialogue(worker.port);
     await late.ehlo();
     expect(await late.authPlain('apikey', key)).toBe('454 4.7.0 Temporary authentication failure');
-    expect((await fetch(`${worker.httpUrl}/readyz`)).status).toBe(503);
-    expect((await fetch(`${worker.httpUrl}/healthz`)).status).toBe(200);
+    expect((await ask(worker.httpUrl, '/readyz')).status).toBe(503);
+    expect((await ask(worker.httpUrl, '/healthz')).status).toBe(200);
     await worker.redis.start();
     await until('AUTH works again', async () => (await late.authPlain('apikey', key)).startsWith('235'));
     expect(await submit(early, 'Subject: back\r\n\r\n')).toMatch(/^250 2\.6\.0 /);
-    await until('/readyz is 200', async () => (await fetch(`${worker.httpUrl}/readyz`)).status === 200);
+    await until('/readyz is 200', async () => (await ask(worker.httpUrl, '/readyz')).status === 200);
     await Promise.all([early.close(), inData.close(), late.close()]);
   });
 

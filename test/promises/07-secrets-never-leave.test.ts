@@ -1,4 +1,5 @@
 // Promise 7: no key, pepper or password in logs, errors, Redis, metrics or what settings print.
+import { ask } from '../support/contract.js';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -55,9 +56,9 @@ test('a whole life of keys and mail leaves no secret anywhere but in the hands i
   await worker.log.line('message failed');
   await worker.keys.update(id, { revokedAt: Date.now() });
   await dialogue.line('MAIL FROM:<a@example.com>');
-  await fetch(`${worker.httpUrl}/metrics`, { headers: { authorization: `Bearer ${key}` } });
-  const metrics = await (await fetch(`${worker.httpUrl}/metrics?key=${key}`)).text();
-  await fetch(`${worker.httpUrl}/${key}`);
+  await ask(worker.httpUrl, '/metrics', { key });
+  const { text: metrics } = await ask(worker.httpUrl, `/metrics?key=${key}`);
+  await ask(worker.httpUrl, `/${key}`);
   await worker.drain();
   await worker.redis.client().save();
   const settings = JSON.stringify(maskedSettings(worker.config));

@@ -1,6 +1,6 @@
 // What tests of the calls that send mail need: a request, and the mail that came of it, read back by a MIME parser.
 import { simpleParser, type ParsedMail } from 'mailparser';
-import { ownContract, sendgridContract, type Contract } from './contract.js';
+import { ask } from './contract.js';
 import type { TestWorker } from './worker.js';
 
 export interface HttpAnswer {
@@ -34,43 +34,20 @@ export async function call(
     headers = {},
   }: { method?: string; key?: string; body?: unknown; headers?: Record<string, string> } = {},
 ): Promise<HttpAnswer> {
-  const isText = typeof body === 'string' || body instanceof Uint8Array;
-  const answer = await fetch(`${worker.httpUrl}${path}`, {
-    method,
-    headers: {
-      ...(key ? { Authorization: `Bearer ${key}` } : {}),
-      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
-      ...headers,
+  const question = {
+    ...{
+      method,
+      body,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...lower(headers) },
     },
-    ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
-  });
-  const text = await answer.text();
-  const seen = { status: answer.status, text, json: readJson(text) };
-  for (const contract of await contractsOf(worker)) {
-    contract.check(method, path, { ...seen, headers: Object.fromEntries(answer.headers) });
-  }
-  return { ...seen, headers: answer.headers };
+    ...(key ? { key } : {}),
+  };
+  const answer = await ask(worker.httpUrl, path, question);
+  return { ...answer, headers: new Headers(answer.headers as Record<string, string>) };
 }
 
-const contracts = new WeakMap<TestWorker, Promise<Contract[]>>();
-
-/** Every answer is held against /openapi.json of its server, and against SendGrid's own files. */
-function contractsOf(worker: TestWorker): Promise<Contract[]> {
-  const known = contracts.get(worker);
-  if (known) return known;
-  const theirs = ['tsg_mail_v3.json', 'tsg_scheduled_sends_v3.json'].map(sendgridContract);
-  const made = ownContract(worker.httpUrl).then((own) => [own, ...theirs]);
-  contracts.set(worker, made);
-  return made;
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
+const lower = (headers: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 
 /** Sends and expects 202. @returns the queue id. */
 export async function sendJson(worker: TestWorker, key: string, body: unknown): Promise<string> {

@@ -1,4 +1,5 @@
-// One HTTP request with exactly the path, headers and octets of the test; fetch would tidy them up.
+// One HTTP request with exactly the path, headers and octets of the test; fetch would tidy them up. Tests use `ask` of
+// contract.ts, which also holds the answer against /openapi.json.
 import { request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 
@@ -18,7 +19,7 @@ export interface HttpQuestion {
   key?: string;
 }
 
-export function ask(base: string, path: string, question: HttpQuestion = {}): Promise<HttpAnswer> {
+export function exchange(base: string, path: string, question: HttpQuestion = {}): Promise<HttpAnswer> {
   const { hostname, port } = new URL(base);
   const { method = 'GET', key, body } = question;
   const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);

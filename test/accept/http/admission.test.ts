@@ -1,7 +1,7 @@
 // The calls that send mail lead into the same funnel as SMTP: the same restrictions, limits and store, and all of a
 // request or nothing. And what clients in other languages do is taken as they mean it.
 import { call, kept, mail, sendJson, type HttpAnswer, type Json } from '../../support/http-send.js';
-import { ask } from '../../support/http.js';
+import { ask } from '../../support/contract.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
 
 let worker: TestWorker;
