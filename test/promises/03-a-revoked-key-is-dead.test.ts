@@ -1,7 +1,7 @@
 // Promise 3: a revoked key is dead on every process within a second, and open sessions end with 421.
 import { closedPort } from '../support/built-port.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { mail } from '../support/http-send.js';
 import { Proxy } from '../support/proxy.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
