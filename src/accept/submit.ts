@@ -5,6 +5,7 @@ import type { Policy } from '../admit/policy.js';
 import type { Authenticator } from '../authenticate/authenticator.js';
 import type { Principal } from '../authenticate/principal.js';
 import type { Clock } from '../base/clock.js';
+import { StoreFull } from '../base/redis.js';
 import { parseAddress } from '../message/address.js';
 import { refuse, Refusal } from '../message/refusal.js';
 import type { Once, Spool, SpoolGroup } from '../spool/spool.js';
@@ -94,7 +95,7 @@ export class Submitter {
 
   /** The last word on the key and on its limits, then durability. */
   async #commit(group: SpoolGroup, intakes: Intake[]): Promise<GroupReceipt | Refusal> {
-    const { authenticator, policy, allowances, clock } = this.parts;
+    const { authenticator, policy, allowances, clock, onFault } = this.parts;
     const { principal, client } = intakes[0]!.submission;
     const current = await authenticator.recheck(principal, client.address);
     if (current instanceof Refusal) return current;
@@ -107,7 +108,11 @@ export class Submitter {
     if (refused) return refused;
     const now = clock.now();
     const records = intakes.map((intake) => intake.record(now));
-    const answer = await group.commit(records, now);
+    const answer = await group.commit(records, now).catch(async (error: unknown) => {
+      // A full store has certainly kept nothing; of one that is away nobody knows.
+      if (error instanceof StoreFull) await allowances.giveBack(current, intakes.length, now).catch(onFault);
+      throw error;
+    });
     authenticator.noteUse(current, client);
     return { records, answer };
   }

@@ -32,6 +32,21 @@ if take > 0 then
 end
 return {0, 0}`;
 
+/**
+ * Undoes a TAKE whose messages were not accepted, as far as it still counts.
+ * KEYS: rate, quota. ARGV: now ms, when it had been taken in ms, how many, rate messages, rate ms, quota messages, quota ms.
+ */
+const GIVE_BACK = `#!lua flags=allow-oom
+local now, takenAt, given, rate, rateMs, quota, quotaMs = unpack(ARGV)
+local arrival = redis.call('GET', KEYS[1])
+if arrival and tonumber(rate) > 0 then
+  redis.call('SET', KEYS[1], string.format('%.3f', arrival - rateMs / rate * given), 'KEEPTTL')
+end
+local isSamePeriod = now + redis.call('PTTL', KEYS[2]) - quotaMs <= takenAt + 1
+if isSamePeriod and tonumber(redis.call('GET', KEYS[2]) or 0) >= tonumber(given) then
+  redis.call('DECRBY', KEYS[2], given)
+end`;
+
 const limitKey = (principal: Principal, kind: string): string => `postern:{limit:${principal.keyId}}:${kind}`;
 
 export class Allowances {
@@ -50,6 +65,14 @@ export class Allowances {
     return this.#ask(principal, messages);
   }
 
+  /** Gives back what had been taken by `takenAt` for messages that were certainly not kept. */
+  async giveBack(principal: Principal, messages: number, takenAt: number): Promise<void> {
+    const limited = limitsOf(principal);
+    if (!limited) return;
+    const { keys, limits } = limited;
+    await this.redis.eval(GIVE_BACK, 2, ...keys, this.clock.now(), takenAt, messages, ...limits).catch(throwStoreFault);
+  }
+
   /** The room that the rate of a key leaves now, for keys that have one. Counts and writes nothing. */
   async view(principal: Principal): Promise<RateView | undefined> {
     const { rate } = principal.restrictions;
@@ -64,14 +87,23 @@ export class Allowances {
   }
 
   async #ask(principal: Principal, take: number): Promise<Refusal | undefined> {
-    const { rate, quota } = principal.restrictions;
-    if (!rate && !quota) return undefined;
-    const keys = ['rate', 'quota'].map((kind) => limitKey(principal, kind));
-    const limits = [rate, quota].flatMap((limit) => [limit?.messages ?? 0, (limit?.seconds ?? 0) * 1000]);
+    const limited = limitsOf(principal);
+    if (!limited) return undefined;
+    const { keys, limits } = limited;
     const [which, waitMs] = (await this.redis
       .eval(TAKE, 2, ...keys, this.clock.now(), take, ...limits)
       .catch(throwStoreFault)) as [number, number];
     if (which === 0) return undefined;
     return refuse(which === 1 ? 'rate-limited' : 'quota-exhausted', { seconds: Math.ceil(waitMs / 1000) });
   }
+}
+
+/** What the scripts are asked about, with 0 for a limit that is not there; undefined for a key with neither. */
+function limitsOf(principal: Principal): { keys: string[]; limits: number[] } | undefined {
+  const { rate, quota } = principal.restrictions;
+  if (!rate && !quota) return undefined;
+  return {
+    keys: ['rate', 'quota'].map((kind) => limitKey(principal, kind)),
+    limits: [rate, quota].flatMap((limit) => [limit?.messages ?? 0, (limit?.seconds ?? 0) * 1000]),
+  };
 }

@@ -1,5 +1,7 @@
 // Promise 2: nothing is accepted without a verified key that holds mail.send, at any point of a session.
 import fc from 'fast-check';
+import { ask } from '../support/http.js';
+import { mail } from '../support/http-send.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
@@ -47,6 +49,36 @@ test('a key without mail.send may not send, whatever else it holds', async () =>
   await nothingIsKept();
   await dialogue.close();
 });
+
+test.each(['/v3/mail/send', '/api/mail.send.json', '/api/mail.send.xml'])(
+  'over HTTP %s takes nothing without a key, with one that is none, or with one without mail.send',
+  async (path) => {
+    const { key } = await worker.mint({ scopes: ['api_keys.create', 'messages.read', 'stats.read'] });
+    const [good, other] = [await worker.mint(), await worker.mint()];
+    await worker.keys.update(other.id, { revokedAt: Date.now() });
+    const form = { to: 'you@example.com', from: 'app@example.com', subject: 'x', text: 'x' };
+    const isForm = path.startsWith('/api/');
+    const send = async (headers: Record<string, string>, user: Record<string, string> = {}) => {
+      const body = isForm ? new URLSearchParams({ ...form, ...user }).toString() : JSON.stringify(mail());
+      const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
+      return (await ask(worker.httpUrl, path, { method: 'POST', body, headers: { 'content-type': type, ...headers } }))
+        .status;
+    };
+    const credentials = [key, other.key, `${good.key}x`, good.key.slice(0, -1), good.key.toLowerCase(), '', 'null'];
+    for (const each of credentials) {
+      const basic = { authorization: `Basic ${base64(`apikey:${each}`)}` };
+      for (const headers of [{ authorization: `Bearer ${each}` }, basic, { 'x-api-key': each }]) {
+        expect([each.slice(0, 3), [400, 401, 403]]).toEqual([
+          each.slice(0, 3),
+          expect.arrayContaining([await send(headers)]),
+        ]);
+      }
+      if (isForm) expect([400, 401, 403]).toContain(await send({}, { api_user: 'apikey', api_key: each }));
+    }
+    expect([400, 401]).toContain(await send({ authorization: `Basic ${base64(`root:${good.key}`)}` }));
+    await nothingIsKept();
+  },
+);
 
 test('what was authenticated in the clear is forgotten at STARTTLS', async () => {
   const { key } = await worker.mint();
