@@ -3,7 +3,7 @@
 import { attempt, logIn } from '../support/built-mail.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
 import type { Dialogue } from '../support/dialogue.js';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 

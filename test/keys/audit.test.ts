@@ -6,7 +6,7 @@ import { AuditLog } from '../../src/keys/audit.js';
 import { KeyEditor } from '../../src/keys/editor.js';
 import { rotate } from '../../src/keys/rotate.js';
 import { openDialogue } from '../support/dialogue.js';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestWorker, submit, type TestWorker } from '../support/worker.js';
 import { until } from '../support/until.js';

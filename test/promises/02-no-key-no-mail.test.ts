@@ -1,6 +1,6 @@
 // Promise 2: nothing is accepted without a verified key that holds mail.send, at any point of a session.
 import fc from 'fast-check';
-import { ask } from '../support/http.js';
+import { ask } from '../support/contract.js';
 import { mail } from '../support/http-send.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
