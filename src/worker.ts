@@ -97,6 +97,8 @@ process.on('SIGINT', () => {});
 process.on('SIGHUP', () => {});
 process.on('SIGTERM', () => void leave());
 process.on('disconnect', () => void leave());
+// What is said to a supervisor that has just died, before the end of it is seen (EPIPE).
+cluster.worker!.on('error', () => {});
 AggregatorRegistry.setRegistries([metrics.registry]);
 new AggregatorRegistry();
 process.on('message', (message: ToWorker) => {
