@@ -2,6 +2,7 @@
 // same step the delivering side of this process claims as many as it would begin now.
 import type { RedisClient } from '../base/redis.js';
 import type { MessageRecord } from '../message/envelope.js';
+import type { FreshMessage } from './fresh.js';
 import { Gathering, type Rounds } from './rounds.js';
 import { Script } from './script.js';
 import type { Shard } from './shard.js';
@@ -24,6 +25,8 @@ export interface Finished {
   record: MessageRecord;
   last: Buffer;
   appended: boolean;
+  /** All of them, where they are still here. */
+  whole: Buffer | undefined;
 }
 
 /** The delivering side of this process, for a put that may claim for it in the same step. */
@@ -31,8 +34,10 @@ export interface Claimer {
   readonly consumer: string;
   /** Whether it would begin one more message now; then `receive` must follow. */
   expect(): boolean;
-  /** What was claimed, if anything; `put` when it is a message that was put. */
-  receive(claim?: { sid: string; id: string }, put?: { record: MessageRecord; octets: Buffer }): void;
+  /** What was claimed, if anything. */
+  receive(claim?: { sid: string; id: string }): void;
+  /** A message that was put as this entry of the queue, for whoever claims it in this process. */
+  remember(sid: string, message: FreshMessage): void;
 }
 
 /** The way into one shard. */
@@ -74,13 +79,12 @@ export class RedisPuts {
     const claimer = this.claimer();
     const claims = claimer ? finished.filter(() => claimer.expect()).length : 0;
     const head = [once?.answer ?? '', ONCE_SECONDS, now, claimer?.consumer ?? '', claims];
-    let claimed: string[] = [];
+    let reply: string[] = [];
     try {
-      const reply = (await put.run(this.redis, [...shared, ...keys], [...head, ...args])) as string[];
-      claimed = reply.slice(1);
+      reply = (await put.run(this.redis, [...shared, ...keys], [...head, ...args])) as string[];
       return reply[0]!;
     } finally {
-      if (claimer) receiveAll(claimer, claims, claimed, finished);
+      if (claimer) tell(claimer, claims, reply.slice(1), finished);
     }
   }
 
@@ -89,7 +93,7 @@ export class RedisPuts {
     const { record, last, appended } = message;
     if (appended || last.length < OWN_COMMAND_BYTES) return message;
     this.redis.set(this.shard.body(record.id), last, 'EX', UNFINISHED_SECONDS).catch(() => {});
-    return { record, last: EMPTY, appended: true };
+    return { ...message, last: EMPTY, appended: true };
   }
 }
 
@@ -101,15 +105,13 @@ function argumentsOf({ record, last, appended }: Finished, now: number): (string
   return [id, JSON.stringify(record), acceptedAt, size, last, appended ? 1 : 0, due, batchId];
 }
 
-/** As often as it was asked to expect one. A message that was put just now is known whole, unless it came in pieces. */
-function receiveAll(claimer: Claimer, claims: number, claimed: string[], finished: Finished[]): void {
+/** @param reply the entry of each message, '' for one that waits; then entry and id of each that was claimed. */
+function tell(claimer: Claimer, claims: number, reply: string[], finished: Finished[]): void {
+  finished.forEach(({ record, whole }, at) => {
+    if (whole && reply[at]) claimer.remember(reply[at], { record, octets: whole });
+  });
   for (let at = 0; at < claims; at++) {
-    const [sid, id] = claimed.slice(2 * at);
-    if (!sid || !id) {
-      claimer.receive();
-      continue;
-    }
-    const own = finished.find(({ record }) => record.id === id);
-    claimer.receive({ sid, id }, own && !own.appended ? { record: own.record, octets: own.last } : undefined);
+    const [sid, id] = reply.slice(finished.length + 2 * at);
+    claimer.receive(sid && id ? { sid, id } : undefined);
   }
 }

@@ -5,8 +5,8 @@ import { within } from '../base/deadline.js';
 import { messageOf } from '../base/fault.js';
 import { storeFault, throwStoreFault, type RedisClient } from '../base/redis.js';
 import type { Clock } from '../base/clock.js';
-import type { MessageRecord } from '../message/envelope.js';
 import { untried } from '../message/recipient.js';
+import { Fresh, type FreshMessage } from './fresh.js';
 import { HandOver } from './hand-over.js';
 import type { Claimer } from './redis-puts.js';
 import { PIECE_BYTES } from './redis-writer.js';
@@ -45,6 +45,7 @@ export class RedisSource implements ClaimSource, Claimer {
   /** Claimed, but Redis went away before they were read. */
   readonly #unread: Entry[] = [];
   readonly #handOver = new HandOver((lease) => void this.#giveBack(lease.token as Token, lease.record.id));
+  readonly #fresh = new Fresh();
   #reading: Promise<void> | undefined;
 
   /** @param blocking a connection for nothing but waiting; @param redis one for everything else. */
@@ -70,11 +71,15 @@ export class RedisSource implements ClaimSource, Claimer {
     return this.#handOver.expect();
   }
 
-  /** A message that was put here just now is as it was put; any other is read. */
-  receive(claim?: { sid: string; id: string }, put?: { record: MessageRecord; octets: Buffer }): void {
+  remember(sid: string, message: FreshMessage): void {
+    this.#fresh.add(sid, message);
+  }
+
+  receive(claim?: { sid: string; id: string }): void {
     if (!claim) return this.#handOver.receive(undefined);
     const entry = { ...claim, deliveries: 1, claimedAt: this.clock.now() };
-    if (put) return this.#handOver.receive(this.#firstLease(entry, put.record, put.octets));
+    const fresh = this.#freshLease(entry);
+    if (fresh) return this.#handOver.receive(fresh);
     this.#openOrKeep([entry]).then(
       ([lease]) => this.#handOver.receive(lease),
       () => this.#handOver.receive(undefined),
@@ -169,11 +174,18 @@ export class RedisSource implements ClaimSource, Claimer {
   async #openOrKeep(entries: Entry[]): Promise<Lease[]> {
     const youngest = this.clock.now() - (this.settings.leaseSeconds * 1000) / 2;
     const ours = entries.filter(({ claimedAt }) => claimedAt > youngest);
+    const known: Lease[] = [];
+    const unknown = ours.filter((entry) => {
+      const fresh = this.#freshLease(entry);
+      if (fresh) known.push(fresh);
+      return !fresh;
+    });
     try {
-      return await this.#open(ours);
+      return [...known, ...(await this.#open(unknown))];
     } catch (error) {
-      this.#unread.push(...ours);
-      throw error;
+      this.#unread.push(...unknown);
+      if (known.length === 0) throw error;
+      return known;
     }
   }
 
@@ -225,7 +237,11 @@ export class RedisSource implements ClaimSource, Claimer {
     };
   }
 
-  #firstLease({ sid, deliveries }: Entry, record: MessageRecord, octets: Buffer): Lease {
+  /** Of a message that was put here and claimed for the first time. */
+  #freshLease({ sid, deliveries }: Entry): Lease | undefined {
+    const message = deliveries === 1 ? this.#fresh.take(sid) : undefined;
+    if (!message) return undefined;
+    const { record, octets } = message;
     const token: Token = { shard: this.shard, sid, deliveries };
     const recipients = record.envelope.to.map(() => untried);
     const never = { lostAttempts: 0, retriedAt: 0, warnedAt: 0 };

@@ -44,7 +44,8 @@ export class RedisWriter implements SpoolWriter {
   /** What is left to write, for the step that makes the message durable. */
   finish(record: MessageRecord): Finished {
     this.#committing = true;
-    return { record, last: this.#octets.take(), appended: this.#appended };
+    const [last, appended] = [this.#octets.take(), this.#appended];
+    return { record, last, appended, whole: appended ? undefined : last };
   }
 
   async abort(): Promise<void> {

@@ -88,9 +88,9 @@ end`;
  * KEYS: ready, index, later, batches, once, then (m, b) a message. ARGV: answer to keep under `once` ('' = none),
  * seconds to keep it, now, who claims the oldest ready messages in the same step, how many (0 = none), then (id,
  * record, accepted at, size, last octets, 1 when earlier octets were stored, due at ('' = now), batch ('' = none)) a
- * message. Returns the answer, then (sid, id) of each that was claimed; the answer is that of an earlier call with the
- * same `once`, and then nothing of this one is kept. Or an error, when the octets in Redis are not as many as a record
- * says.
+ * message. Returns the answer, the sid of each message ('' = it waits), then (sid, id) of each that was claimed. The
+ * answer alone is that of an earlier call with the same `once`: nothing of this one is kept. Or an error, when the octets
+ * in Redis are not as many as a record says.
  */
 export const PUT = `#!lua
 local function forget()
@@ -116,20 +116,23 @@ for at = 7, #KEYS, 2 do
     return redis.error_reply('ERR the message in the store has ' .. size .. ' octets, expected ' .. ARGV[arg + 3])
   end
 end
+local out = {ARGV[1]}
 for at = 6, #KEYS, 2 do
   local arg = (at - 6) * 4 + 6
   local id, due, batch = ARGV[arg], ARGV[arg + 6], ARGV[arg + 7]
   if due == '' and batch ~= '' and redis.call('HEXISTS', KEYS[4], batch) == 1 then due = ARGV[3] end
   if due == '' then
-    redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1], 'sid', redis.call('XADD', KEYS[1], '*', 'id', id))
+    local sid = redis.call('XADD', KEYS[1], '*', 'id', id)
+    redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1], 'sid', sid)
+    out[#out + 1] = sid
   else
+    out[#out + 1] = ''
     redis.call('ZADD', KEYS[3], due, id)
     redis.call('HSET', KEYS[at], 'record', ARGV[arg + 1], unpack(batch ~= '' and {'batch', batch} or {}))
   end
   redis.call('ZADD', KEYS[2], ARGV[arg + 2], id)
 end
 if ARGV[1] ~= '' then redis.call('SET', KEYS[5], ARGV[1], 'EX', ARGV[2]) end
-local out = {ARGV[1]}
 if ARGV[5] == '0' then return out end
 -- Without the group, which a claim makes, nothing is claimed.
 local read = redis.pcall('XREADGROUP', 'GROUP', '${GROUP}', ARGV[4], 'COUNT', ARGV[5], 'STREAMS', KEYS[1], '>')
