@@ -1,10 +1,11 @@
 // The form of the old call, urlencoded or multipart, as fields and files. Everything is bounded: by the budget of the
-// body, and in number. @fastify/busboy, the parser under fastify's plugin for multipart, reads both kinds from the
-// stream itself, so that the budget sees each piece before it is kept.
+// body, and in number. @fastify/busboy, the parser under fastify's plugin for multipart, reads that kind from the stream
+// itself, so that the budget sees each piece before it is kept; of a long urlencoded field it makes a string an octet.
 import { Busboy, type BusboyFileStream } from '@fastify/busboy';
 import { pipeline } from 'node:stream/promises';
 import { badRequest, RequestFault, unsupported } from './answers.js';
 import { bounded, type BodyBudget } from './body.js';
+import { UrlencodedReader } from './urlencoded.js';
 
 interface FormFile {
   /** `logo.png` of `files[logo.png]`. */
@@ -36,16 +37,37 @@ export async function readWebForm(
   if (!isMultipart && !/^application\/x-www-form-urlencoded *(;|$)/i.test(type)) {
     throw unsupported('Content-Type should be application/x-www-form-urlencoded or multipart/form-data');
   }
-  // Octets of urlencoded fields are kept apart as latin1: a file may be one of them, and need not be UTF-8.
-  const headers = { 'content-type': isMultipart ? type : 'application/x-www-form-urlencoded; charset=latin1' };
   const form: WebForm = { fields: new Map(), files: [] };
-  const parser = parserOf(headers, maxBytes);
-  const fault = collect(parser, form, isMultipart);
-  await pipeline(bounded(body, budget), parser, { end: true }).catch((error: unknown) => {
+  const fault = isMultipart
+    ? await readMultipart(bounded(body, budget), type, maxBytes, form)
+    : await readUrlencoded(bounded(body, budget), form);
+  if (fault) throw badRequest(fault);
+  return form;
+}
+
+const TOO_MANY = `At most ${MAX_PARTS} fields can be sent`;
+
+/** @returns a fault, or ''. */
+async function readUrlencoded(octets: AsyncIterable<Buffer>, form: WebForm): Promise<string> {
+  let fault = '';
+  let count = 0;
+  const reader = new UrlencodedReader((name, value) => {
+    if (name.length > MAX_FIELD_NAME) fault = `The name of a field may have ${MAX_FIELD_NAME} octets`;
+    else if (++count > MAX_PARTS) fault = TOO_MANY;
+    else addField(form, name.toString(), value);
+  });
+  for await (const piece of octets) reader.append(piece);
+  reader.end();
+  return fault;
+}
+
+async function readMultipart(octets: AsyncIterable<Buffer>, type: string, maxBytes: number, form: WebForm) {
+  const parser = parserOf({ 'content-type': type }, maxBytes);
+  const fault = collect(parser, form);
+  await pipeline(octets, parser, { end: true }).catch((error: unknown) => {
     throw error instanceof RequestFault ? error : badRequest('The form cannot be read');
   });
-  if (fault.text) throw badRequest(fault.text);
-  return form;
+  return fault.text;
 }
 
 function parserOf(headers: { 'content-type': string }, maxBytes: number) {
@@ -58,12 +80,12 @@ function parserOf(headers: { 'content-type': string }, maxBytes: number) {
 }
 
 /** @returns where a fault is noted that the parser does not throw. */
-function collect(parser: ReturnType<typeof parserOf>, form: WebForm, isMultipart: boolean): { text: string } {
+function collect(parser: ReturnType<typeof parserOf>, form: WebForm): { text: string } {
   const fault = { text: '' };
-  const tooMany = () => void (fault.text = `At most ${MAX_PARTS} fields can be sent`);
+  const tooMany = () => void (fault.text = TOO_MANY);
   parser.on('partsLimit', tooMany);
   parser.on('fieldsLimit', tooMany);
-  parser.on('field', (name: string, value: string) => addField(form, name, value, isMultipart));
+  parser.on('field', (name: string, value: string) => addField(form, name, value));
   parser.on('file', (name: string, stream: BusboyFileStream, filename: string, _encoding: string, type: string) => {
     const chunks: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -74,18 +96,20 @@ function collect(parser: ReturnType<typeof parserOf>, form: WebForm, isMultipart
   return fault;
 }
 
-function addField(form: WebForm, name: string, value: string, isMultipart: boolean): void {
-  const file = innerName('files', isMultipart ? name : utf8(name));
+function addField(form: WebForm, name: string, value: string | Buffer): void {
+  const file = innerName('files', name);
   if (file !== undefined) {
-    const content = Buffer.from(value, isMultipart ? 'utf8' : 'latin1');
-    form.files.push({ name: file, filename: '', type: '', content });
+    form.files.push({
+      name: file,
+      filename: '',
+      type: '',
+      content: Buffer.isBuffer(value) ? value : Buffer.from(value),
+    });
     return;
   }
-  const key = (isMultipart ? name : utf8(name)).replace(/^((?:to|cc|bcc)(?:name)?)\[\d*\]$/, '$1');
-  form.fields.set(key, [...(form.fields.get(key) ?? []), isMultipart ? value : utf8(value)]);
+  const key = name.replace(/^((?:to|cc|bcc)(?:name)?)\[\d*\]$/, '$1');
+  form.fields.set(key, [...(form.fields.get(key) ?? []), value.toString()]);
 }
-
-const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
 
 /** `x` of `files[x]`. */
 export function innerName(outer: string, name: string): string | undefined {
