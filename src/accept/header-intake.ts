@@ -20,9 +20,13 @@ export interface ReadHeader {
   subject: string;
 }
 
-/** @param head the first octets of the message, with CRLF line ends, the whole header block among them. */
-export function readHeader(head: Buffer, facts: TraceFacts): ReadHeader | Refusal {
+/**
+ * @param head the first octets of the message, with CRLF line ends, the whole header block among them, or too much of it.
+ * @param maxBytes of the header block
+ */
+export function readHeader(head: Buffer, facts: TraceFacts, maxBytes: number): ReadHeader | Refusal {
   const block = scanHeader(head);
+  if (block.length > maxBytes) return refuse('header-too-big', { limit: maxBytes });
   if (block.fields.length > MAX_FIELDS) return refuse('header-too-big', { limit: MAX_FIELDS });
   const named = (name: string): HeaderField[] => block.fields.filter((field) => field.name === name);
   if (named('received').length > MAX_RECEIVED) return refuse('mail-loop');

@@ -4,7 +4,7 @@
 import type { Policy } from '../admit/policy.js';
 import { Octets } from '../base/octets.js';
 import { refuse, Refusal } from '../message/refusal.js';
-import { endOfHeader, scanHeader } from '../message/header-block.js';
+import { endOfHeader, LONGEST_NAME } from '../message/header-block.js';
 import type { MessageRecord } from '../message/envelope.js';
 import type { SpoolWriter } from '../spool/spool.js';
 import type { Clock } from '../base/clock.js';
@@ -31,6 +31,8 @@ export class Intake {
   /** The octets so far, until the header block is complete. */
   #head: Octets | undefined = new Octets();
   #held = 0;
+  /** Octets with line ends made right. */
+  #normalized = 0;
   /** Octets as the client sent them. */
   received = 0;
   size = 0;
@@ -95,6 +97,9 @@ export class Intake {
     if (this.received > this.#maxBytes) return refuse('too-big', { limit: this.#maxBytes });
     const octets = this.#newlines.push(chunk);
     if (octets instanceof Refusal) return octets;
+    // Bare newlines become two octets: so long as the limit must be what is kept.
+    this.#normalized += octets.length;
+    if (this.#normalized > this.#maxBytes) return refuse('too-big', { limit: this.#maxBytes });
     return this.#store(octets);
   }
 
@@ -110,22 +115,20 @@ export class Intake {
     this.#head.append(octets);
     if (!this.#account()) return refuse('storage-full');
     const head = this.#head.view();
-    const end = endOfHeader(head, searched);
-    const limit = this.parts.settings.maxHeaderBytes;
-    if (end >= 0 && end <= limit) return this.#endHeader();
-    if (head.length <= limit) return undefined;
-    // A line that is no field ends the header block too: then what follows is body, however long.
-    return scanHeader(head).length > limit ? refuse('header-too-big', { limit }) : this.#endHeader();
+    if (endOfHeader(head, searched) >= 0) return this.#endHeader();
+    // A line that is no field ends the header block too: then what follows is body, however long. So much is needed to
+    // tell it from a field whose colon has not come yet.
+    return head.length > this.parts.settings.maxHeaderBytes + LONGEST_NAME + 1 ? this.#endHeader() : undefined;
   }
 
   async #endHeader(): Promise<Refusal | undefined> {
     const head = this.#head!.take();
     this.#head = undefined;
     const { id, client } = this.submission;
-    const { hostname } = this.parts.settings;
+    const { hostname, maxHeaderBytes } = this.parts.settings;
     const at = new Date(this.parts.clock.now());
     const facts = { id, hostname, clientAddress: client.address, helo: client.helo, protocol: client.protocol, at };
-    const header = readHeader(head, facts);
+    const header = readHeader(head, facts, maxHeaderBytes);
     if (header instanceof Refusal) return header;
     this.from = header.from;
     this.messageId = header.messageId;

@@ -17,6 +17,9 @@ export interface HeaderBlock {
   isEnded: boolean;
 }
 
+/** Octets of the name of a field, blanks behind it included. */
+export const LONGEST_NAME = 998;
+
 const LF = 0x0a;
 const CR = 0x0d;
 const COLON = 0x3a;
@@ -62,7 +65,7 @@ function endOfField(octets: Buffer, start: number): number {
 
 function fieldName(octets: Buffer, start: number, end: number): string {
   const colon = octets.indexOf(COLON, start);
-  if (colon < 0 || colon >= end || colon === start || colon - start > 998) return '';
+  if (colon < 0 || colon >= end || colon === start || colon - start > LONGEST_NAME) return '';
   const name = octets.toString('latin1', start, colon).trimEnd();
   return /^[!-9;-~]+$/.test(name) ? name.toLowerCase() : '';
 }

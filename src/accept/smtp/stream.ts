@@ -14,6 +14,8 @@ const COMMANDS_AT_ONCE = 100;
 const CR = 0x0d;
 const LF = 0x0a;
 const DOT = 0x2e;
+/** Runs shorter than this are looked through and copied here: a call into the runtime for each line costs more. */
+const SHORT_RUN = 64;
 const EMPTY = Buffer.alloc(0);
 
 type Done = (error?: Error | null) => void;
@@ -166,7 +168,8 @@ export class StrictStream extends SMTPStream {
     let from = 0;
     const keep = (to: number): void => {
       out ??= Buffer.allocUnsafe(octets.length);
-      length += octets.copy(out, length, from, to);
+      if (to - from >= SHORT_RUN) length += octets.copy(out, length, from, to);
+      else for (let at = from; at < to; at++) out[length++] = octets[at]!;
     };
     const content = (to: number): Buffer => {
       if (!out) return octets.subarray(from, to);
@@ -174,7 +177,8 @@ export class StrictStream extends SMTPStream {
       return out.subarray(0, length);
     };
     for (let dot = this.#nextDot(octets, 0); dot >= 0; dot = this.#nextDot(octets, dot + 1)) {
-      const [first, second] = [octets[dot + 1], octets[dot + 2]];
+      const first = octets[dot + 1];
+      const second = octets[dot + 2];
       if (first === undefined || (first === CR && second === undefined)) return this.#hold(octets, content, dot - 2);
       if (first === CR && second === LF) return { content: content(dot), rest: octets.subarray(dot + 3) };
       keep(dot);
@@ -190,7 +194,11 @@ export class StrictStream extends SMTPStream {
       this.#atStart = false;
       if (octets[0] === DOT) return 0;
     }
-    const at = octets.indexOf('\r\n.', from);
+    const near = Math.min(octets.length, from + SHORT_RUN);
+    for (let at = from + 2; at < near; at++) {
+      if (octets[at] === DOT && octets[at - 1] === LF && octets[at - 2] === CR) return at;
+    }
+    const at = octets.indexOf('\r\n.', Math.max(from, near - 2));
     return at < 0 ? -1 : at + 2;
   }
 
