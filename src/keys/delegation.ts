@@ -1,7 +1,7 @@
 // What a key may hand on. Promise: a key never exceeds the key that made or changed it, neither in scopes nor in any
 // restriction, so that whoever holds a narrow key cannot make a wider one.
 import ipaddr from 'ipaddr.js';
-import { addressMatches, type Allowance, type Restrictions } from './policy.js';
+import { addressMatches, comparableDomain, type Allowance, type Restrictions } from './policy.js';
 import { allows, AUTOMATIC_SCOPE, expandScopes, FULL_ACCESS } from './scopes.js';
 
 export interface Powers {
@@ -75,9 +75,9 @@ function listBeyond(
 /** An entry is an address or a domain; a domain is covered by a domain alone. */
 function coversAddress(bound: readonly string[], entry: string): boolean {
   const at = entry.lastIndexOf('@');
-  const domain = entry.slice(at + 1).toLowerCase();
+  const domain = comparableDomain(entry.slice(at + 1));
   return at < 0
-    ? bound.some((each) => each.toLowerCase() === domain)
+    ? bound.some((each) => comparableDomain(each) === domain)
     : addressMatches(bound, entry.slice(0, at), domain);
 }
 

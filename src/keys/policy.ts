@@ -1,5 +1,6 @@
 // What a key is restricted to. Absent means unrestricted; present means exactly what it lists, so that an empty
 // list allows nothing (promise 8: a restriction never widens). The member names are those of the HTTP API.
+import { domainToASCII, domainToUnicode } from 'node:url';
 import ipaddr from 'ipaddr.js';
 
 export interface Restrictions {
@@ -25,13 +26,32 @@ export interface Allowance {
   seconds: number;
 }
 
-/** Whether an address is one of `allowed`: the same address (its domain in any case) or in one of the domains. */
+/**
+ * Whether an address is one of `allowed`: the same address (its domain in any case, and an international one in either
+ * form) or in one of the domains.
+ */
 export function addressMatches(allowed: readonly string[], local: string, domain: string): boolean {
+  const wanted = comparableDomain(domain);
   return allowed.some((entry) => {
     const at = entry.lastIndexOf('@');
-    if (at < 0) return entry.toLowerCase() === domain;
-    return entry.slice(0, at) === local && entry.slice(at + 1).toLowerCase() === domain;
+    if (at < 0) return comparableDomain(entry) === wanted;
+    return entry.slice(0, at) === local && comparableDomain(entry.slice(at + 1)) === wanted;
   });
+}
+
+/**
+ * A domain in the one form in which domains are compared: small letters, and U-labels as A-labels (RFC 5890 2.3.2.1).
+ * A label that only becomes one by being mapped, as with wide letters, stays what it is and equals nothing else.
+ */
+export function comparableDomain(domain: string): string {
+  const small = domain.toLowerCase();
+  if (/^[\x00-\x7F]*$/.test(small)) return small;
+  return small.normalize().split('.').map(comparableLabel).join('.');
+}
+
+function comparableLabel(label: string): string {
+  const ascii = domainToASCII(label);
+  return ascii && domainToUnicode(ascii) === label ? ascii : label;
 }
 
 /** Whether a client address lies in one of the networks; IPv4-mapped IPv6 counts as IPv4. */

@@ -144,3 +144,15 @@ describe('postern guard', () => {
     expect(stderr).toContain('192.0.2.7');
   });
 });
+
+test('an international domain is the same in both of its forms', async () => {
+  const key = await create('--from', 'bücher.example', '--to', 'xn--bcher-kva.example');
+  const attempt = (from: string, to: string) => explain(key.api_key_id, '--from', from, '--to', to, '--no-tls');
+  expect(await attempt('app@xn--bcher-kva.example', 'you@BÜCHER.example')).toMatchObject({
+    allowed: true,
+    exitCode: 0,
+  });
+  expect(await attempt('app@bücher.example', 'you@bucher.example')).toMatchObject({
+    first_refusal: { reason: 'recipient-not-allowed' },
+  });
+});
