@@ -1,5 +1,6 @@
 // What is measured in place of the cases, because it takes minutes or servers of its own.
 import { join } from 'node:path';
+import { benchBodies } from './bodies.js';
 import { benchIdleConnections, benchSessions } from './connections.js';
 import { benchGrowth } from './growth.js';
 import { benchHttp } from './http.js';
@@ -8,14 +9,17 @@ import { startRelaying } from './postern-subject.js';
 import { benchSoak } from './soak.js';
 import type { Bench } from './subject.js';
 
-type LongOptions = Pick<BenchOptions, 'growth' | 'soakMinutes' | 'http' | 'sessions' | 'connections' | 'rounds'>;
+type LongOptions = Pick<
+  BenchOptions,
+  'growth' | 'soakMinutes' | 'http' | 'sessions' | 'connections' | 'bodies' | 'rounds'
+>;
 
-export const isLong = ({ growth, soakMinutes, http, sessions, connections }: LongOptions): boolean =>
-  Boolean(growth || soakMinutes || http || sessions || connections);
+export const isLong = ({ growth, soakMinutes, http, sessions, connections, bodies }: LongOptions): boolean =>
+  Boolean(growth || soakMinutes || http || sessions || connections || bodies);
 
 /** @returns every figure, by kind. */
 export async function benchLong(
-  { growth, soakMinutes, http, sessions, connections, rounds }: LongOptions,
+  { growth, soakMinutes, http, sessions, connections, bodies, rounds }: LongOptions,
   bench: Bench,
   print: (text: string) => void,
 ): Promise<Record<string, unknown>> {
@@ -24,6 +28,7 @@ export async function benchLong(
     http: http ? await benchHttp(within('http'), rounds, print) : undefined,
     idleConnections: connections ? await benchIdleConnections(within('connections'), print) : undefined,
     sessions: sessions ? await benchSessions(within('sessions'), sessions, print) : undefined,
+    bodies: bodies ? await benchBodies(within('bodies'), rounds, print) : undefined,
     growth: growth ? await benchGrowth(within('growth'), print) : undefined,
     soak: soakMinutes ? await benchSoak(await startSoaked(within('soak')), soakMinutes, print) : undefined,
   };

@@ -19,6 +19,8 @@ export interface BenchOptions {
   sessions: number | undefined;
   /** The memory of one worker with 10,000 idle connections, in place of the cases. */
   connections: boolean;
+  /** The CPU time of odd messages beside that of a plain one, in place of the cases. */
+  bodies: boolean;
   /** For a machine with other work: wait for quiet moments, and repeat disturbed rounds more often. */
   patient: boolean;
   /** Read the memory after half a minute of silence, when the garbage of the start is collected. */
@@ -44,6 +46,7 @@ export const usage = `npm run bench -- [options]
   --http             in place of the cases: POST /v3/mail/send beside a bare fastify, and the longest stall of a worker
   --sessions N       in place of the cases: memory before and after N short sessions
   --connections      in place of the cases: memory of one worker that holds 10,000 idle connections
+  --bodies           in place of the cases: CPU time of odd messages (dots, bare CR, endless lines) beside a plain one
   --idle             the memory after 40 s without work, too
   --patient          wait for quiet moments of a machine that has other work; keep rounds short with --messages
   --json FILE        writes every figure
@@ -69,6 +72,7 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
         http: { type: 'boolean' },
         sessions: { type: 'string' },
         connections: { type: 'boolean' },
+        bodies: { type: 'boolean' },
         idle: { type: 'boolean' },
         patient: { type: 'boolean' },
       },
@@ -89,6 +93,7 @@ export function readOptions(args: string[]): BenchOptions | 'help' {
     http: values.http ?? false,
     sessions: values.sessions === undefined ? undefined : count('--sessions', values.sessions),
     connections: values.connections ?? false,
+    bodies: values.bodies ?? false,
     idle: values.idle ?? false,
     patient: values.patient ?? false,
     jsonFile: values.json,
