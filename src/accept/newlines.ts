@@ -39,13 +39,18 @@ export class Newlines {
 
 /** From line end to line end, which for lines of some length is several times as fast as looking at each octet. */
 function hasBareNewline(octets: Buffer): boolean {
-  for (let from = 0; ;) {
-    const near = Math.min(octets.length, from + SHORT_LINE);
-    while (from < near && octets[from] !== CR && octets[from] !== LF) from++;
-    const [cr, lf] = from < near ? [from, from + 1] : [octets.indexOf(CR, from), octets.indexOf(LF, from)];
-    if (cr < 0 && lf < 0) return false;
-    if (octets[cr] !== CR || octets[lf] !== LF || lf !== cr + 1) return true;
-    from = lf + 1;
+  for (let at = 0; ;) {
+    const near = Math.min(octets.length, at + SHORT_LINE);
+    while (at < near && octets[at] !== CR && octets[at] !== LF) at++;
+    if (at === near) {
+      const [cr, lf] = [octets.indexOf(CR, at), octets.indexOf(LF, at)];
+      if (cr < 0 || lf < 0) return cr !== lf;
+      if (lf !== cr + 1) return true;
+      at = lf + 1;
+    } else {
+      if (octets[at] !== CR || octets[at + 1] !== LF) return true;
+      at += 2;
+    }
   }
 }
 
@@ -53,22 +58,27 @@ function hasBareNewline(octets: Buffer): boolean {
 function normalized(octets: Buffer): Buffer {
   const out = Buffer.allocUnsafe(octets.length + countBare(octets));
   let length = 0;
+  let before: number | undefined;
   for (let at = 0; at < octets.length; at++) {
     const octet = octets[at]!;
-    if (octet === LF && octets[at - 1] === CR) continue;
-    if (octet === CR || octet === LF) {
+    if (octet !== CR && octet !== LF) out[length++] = octet;
+    else if (octet === CR || before !== CR) {
       out[length++] = CR;
       out[length++] = LF;
-    } else out[length++] = octet;
+    }
+    before = octet;
   }
   return out;
 }
 
 function countBare(octets: Buffer): number {
   let bare = 0;
+  let before: number | undefined;
   for (let at = 0; at < octets.length; at++) {
-    if (octets[at] === CR && octets[at + 1] !== LF) bare++;
-    else if (octets[at] === LF && octets[at - 1] !== CR) bare++;
+    const octet = octets[at];
+    if (octet === LF) bare += before === CR ? -1 : 1;
+    else if (octet === CR) bare++;
+    before = octet;
   }
   return bare;
 }
