@@ -7,14 +7,22 @@ import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import { contextFor, type Contexts } from '../../base/certificate-set.js';
 import { messageOf } from '../../base/fault.js';
 import { pause } from '../../base/pause.js';
-import { networkList } from '../../base/address.js';
+import { clientNetworks, networkList } from '../../base/address.js';
 import { listenFault } from '../../base/listen-fault.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
-import type { ConnectionGate, TooMany } from './connection-count.js';
+import { ConnectionCount, type ConnectionGate, type TooMany } from './connection-count.js';
 import type { SmtpDoor } from './door.js';
 import { takeProxyHeader } from './proxy-socket.js';
 import { replyText } from './reply-text.js';
 import { SmtpSession } from './session.js';
+
+/** A PROXY header or a TLS handshake that is waited for. */
+interface Pending {
+  /** When it must be over. */
+  until: number;
+  /** Whose handshake it is; undefined while a proxy has not said it. */
+  network?: string;
+}
 
 interface SessionFacts {
   id: string;
@@ -38,8 +46,9 @@ export class SmtpListener extends SMTPServer {
   readonly #sessions = new Set<SmtpSession>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #isProxy: (address: string) => boolean;
-  /** When the PROXY headers and TLS handshakes under way must be over. */
-  readonly #handshakes = new Map<Socket, number>();
+  readonly #pending = new Map<Socket, Pending>();
+  /** TLS handshakes under way, by client: no session counts them yet. */
+  readonly #handshakes = new ConnectionCount();
   #whenEmpty: (() => void) | undefined;
   /** Told to each session, which would otherwise ask the system. */
   #local = { localAddress: '', localPort: 0 };
@@ -87,8 +96,10 @@ export class SmtpListener extends SMTPServer {
         socket.destroy();
         return callback(new Error(`no PROXY header: ${header}`));
       }
-      if (this.options.secure) this.#handshakes.set(socket, this.#handshakeEnd());
       const { address, port } = header.client ?? {};
+      if (this.options.secure && !this.#beginHandshake(socket, address ?? proxy)) {
+        return callback(new Error('too many handshakes'));
+      }
       callback(null, { ...facts, ...(address && { remoteAddress: address, remotePort: port }) });
     });
   }
@@ -169,23 +180,43 @@ export class SmtpListener extends SMTPServer {
     const release = super._acceptSocket(socket, handshake);
     const isProxy = this._expectsProxyHeader(socket);
     if (!release || !(handshake || isProxy)) return release;
-    this.#handshakes.set(socket, isProxy ? this.door.clock.now() + PROXY_HEADER_MS : this.#handshakeEnd());
-    socket.once('close', () => this.#handshakes.delete(socket));
+    if (isProxy) this.#pending.set(socket, { until: this.door.clock.now() + PROXY_HEADER_MS });
+    else if (!this.#beginHandshake(socket, socket.remoteAddress)) return false;
+    socket.once('close', () => this.#settle(socket));
     return () => {
-      this.#handshakes.delete(socket);
+      this.#settle(socket);
       release();
     };
   }
 
-  #handshakeEnd(): number {
-    return this.door.clock.now() + this.door.settings.loginTimeoutSeconds * 1000;
+  /** Counts a handshake until it is settled. @returns false, and the socket is gone, when its client has too many. */
+  #beginHandshake(socket: Socket, address = ''): boolean {
+    const { maxConnectionsPerAddress, loginTimeoutSeconds } = this.door.settings;
+    const { address: network } = clientNetworks(address);
+    if (this.#handshakes.of(network) >= maxConnectionsPerAddress) {
+      // Nothing can be said in the middle of a handshake.
+      this.door.metrics.refused.inc({ reason: 'too-many-connections-from-address' });
+      this.door.log.debug({ client: address }, 'refused: too many TLS handshakes at the same time');
+      socket.on('error', () => {});
+      socket.destroy();
+      return false;
+    }
+    this.#handshakes.move(network, 1);
+    this.#pending.set(socket, { until: this.door.clock.now() + loginTimeoutSeconds * 1000, network });
+    return true;
+  }
+
+  #settle(socket: Socket): void {
+    const network = this.#pending.get(socket)?.network;
+    this.#pending.delete(socket);
+    if (network !== undefined) this.#handshakes.move(network, -1);
   }
 
   #sweep(): void {
     const now = this.door.clock.now();
     for (const session of this.#sessions) session.checkDeadlines(now);
     // The topmost socket: tearing down the one below a handshake is not safe.
-    for (const [socket, until] of this.#handshakes) if (now >= until) this._pendingSockets.get(socket)?.destroy();
+    for (const [socket, { until }] of this.#pending) if (now >= until) this._pendingSockets.get(socket)?.destroy();
   }
 
   /** No session is made for a connection too many: one line, and its socket is gone. */
