@@ -11,7 +11,12 @@ import { colour, printable, time, type Output } from './output.js';
 import { usable } from './restriction-options.js';
 import { withStore } from './store-session.js';
 
-const EXAMPLE = '\nExample:\n  postern sessions list --failed --ip 192.0.2.7\n  postern sessions show <id>';
+const EXAMPLE = `
+SMTP alone: a login over HTTP that was refused is in the log, as 'HTTP request refused' with its verdict.
+
+Example:
+  postern sessions list --failed --ip 192.0.2.7
+  postern sessions show <id>`;
 
 export function sessionsCommand(program: Command): void {
   const sessions = program

@@ -4,9 +4,10 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { loadConfig, maskedSettings } from '../../src/config.js';
+import { ask } from '../support/contract.js';
 import { openDialogue } from '../support/dialogue.js';
 import { startNextHop } from '../support/next-hop.js';
-import { startTestWorker, submit, type TestWorker } from '../support/worker.js';
+import { queueId, startTestWorker, submit, type TestWorker } from '../support/worker.js';
 
 const relayPassword = randomBytes(12).toString('hex');
 
@@ -76,6 +77,30 @@ test('a whole life of keys and mail leaves no secret anywhere but in the hands i
       for (const form of formsOf(secret)) expect([place, form, text.includes(form)]).toEqual([place, form, false]);
     }
   }
+  await worker.stop();
+  await hop.stop();
+});
+
+test('a key that stands in a mail goes on as it came, and is shown nowhere, whatever the next hop says of it', async () => {
+  const hop = await startNextHop();
+  const worker = await startTestWorker({ env: { POSTERN_RELAY_URL: hop.url } });
+  const { key } = await worker.mint();
+  const octets = `Subject: my key is ${key}\r\n\r\n${key}\r\n`;
+  const dialogue = await worker.logIn(key);
+  const sent = queueId(await submit(dialogue, octets));
+  const [{ data }] = (await hop.waitForMessages(1)) as [{ data: Buffer }];
+  expect(data.toString()).toContain(octets);
+  await worker.log.line('message delivered', (line) => line.id === sent);
+  hop.setScript(({ stage }) => (stage === 'message' ? `554 5.7.1 spam: my key is ${key}` : undefined));
+  const refused = queueId(await submit(dialogue, octets));
+  await worker.log.line('message failed', (line) => line.id === refused);
+  await dialogue.close();
+  const shown = await Promise.all(
+    ['', `/${sent}`, `/${refused}`].map((path) => ask(worker.httpUrl, `/v3/messages${path}`, { key })),
+  );
+  const texts = [...shown.map(({ text }) => text), JSON.stringify(worker.log.lines)];
+  for (const text of texts) expect(text).toContain('.[secret]');
+  for (const text of texts) for (const form of formsOf(key)) expect(text.includes(form)).toBe(false);
   await worker.stop();
   await hop.stop();
 });

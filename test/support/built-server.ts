@@ -1,13 +1,15 @@
 // The built program as a user runs it: bin/postern serve as a child process, in a folder of its own, on free ports.
 // Importing this file registers the clean-up: at the end of a test file nothing is left of any server it started, be
 // it the supervisor, a worker, the embedded Redis or a folder, also after a failure, and also when this process dies.
+// What the server said is then searched for keys and for its pepper.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Socket } from 'node:net';
 import { environment, postern, POSTERN, type CommandOptions, type CommandResult } from './built-command.js';
 import { processesOf, type ProcessFacts } from './built-processes.js';
+import { expectNoSecrets } from './secret-search.js';
 import { until } from './until.js';
 
 export interface PosternOptions {
@@ -63,7 +65,10 @@ const STOP_MS = 60_000;
 const releases: (() => Promise<void> | void)[] = [];
 
 afterAll(async () => {
-  for (const release of releases.splice(0).reverse()) await release();
+  const faults: unknown[] = [];
+  for (const release of releases.splice(0).reverse())
+    await Promise.resolve(release()).catch((fault) => faults.push(fault));
+  if (faults.length > 0) throw faults[0];
 });
 
 /** A folder that is removed at the end, after every process that was started with data in it. */
@@ -102,6 +107,10 @@ function launchPostern(options: PosternOptions = {}): Postern {
   releases.push(async () => {
     await killAll();
     callOff();
+    expectNoSecrets('the log of a server', output.stderr, peppersOf(dataDir, env));
+    // The first key alone is shown on purpose, and only here.
+    const [first = ''] = KEY.exec(output.stdout) ?? [];
+    expectNoSecrets('what a server printed', output.stdout.replaceAll(first, ''), peppersOf(dataDir, env));
   });
   return {
     ...{ pid, dataDir, env, exited, processes, killAll },
@@ -115,6 +124,13 @@ function launchPostern(options: PosternOptions = {}): Postern {
       );
     },
   };
+}
+
+/** The one that was set, and the one that was made. */
+function peppersOf(dataDir: string, env: Record<string, string>): string[] {
+  const [set, file] = [env.POSTERN_KEYS_PEPPER, join(dataDir, 'pepper')];
+  const made = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+  return [set, made].flatMap((pepper) => pepper || []);
 }
 
 /** Starts the server and resolves when it has printed its ready line; rejects with all it said when it does not. */
