@@ -101,6 +101,29 @@ test('two workers never hold the same message, and only the holder settles it', 
   expect((await one.desk.find(mine[0]!.record.id))!.events).toHaveLength(1);
 });
 
+test('settlements in one call: one that meets an error of its own leaves the others alone', async () => {
+  const { spool, desk, client, put } = spoolOf();
+  for (let count = 0; count < 4; count++) await put('x');
+  const leases = await claimed(spool, 4);
+  const bad = `postern:{s0}:m:${leases[2]!.record.id}`;
+  await client.multi().del(bad).set(bad, 'no hash').exec();
+  const results = await Promise.allSettled(leases.map((lease) => spool.settle(lease, all(lease, 'delivered'))));
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect((results[2] as PromiseRejectedResult).reason).toBeInstanceOf(StoreUnavailable);
+  expect(await desk.counts()).toMatchObject({ ready: 0, underWay: 1 });
+});
+
+test('a message of 100 KB is kept octet for octet, for the process that put it and for any other, and does not expire', async () => {
+  const [one, two] = [spoolOf({ consumer: 'one' }), spoolOf({ consumer: 'two' })];
+  const octets = randomBytes(100_000);
+  for (const { spool } of [one, two]) {
+    const record = await one.put(octets);
+    expect(await one.client.ttl(`postern:{s0}:b:${record.id}`)).toBe(-1);
+    const [lease] = await claimed(spool);
+    expect(lease!.body()).toEqual(octets);
+  }
+});
+
 test('a renewed lease is not taken over; a silent one is, with a mark, and its old holder can do nothing', async () => {
   const one = spoolOf({ consumer: 'one', leaseSeconds: 1 });
   const two = spoolOf({ consumer: 'two', leaseSeconds: 1 });
