@@ -261,13 +261,13 @@ export class RedisSource implements ClaimSource, Claimer {
     return Readable.from(pieces(), { objectMode: false, highWaterMark: PIECE_BYTES });
   }
 
-  /** Takes an entry that this consumer holds out of the queue. */
+  /** Takes an entry out of the queue, if this consumer still holds it: otherwise another may have ended the message. */
   async setAside(entry: Omit<Entry, 'claimedAt'>, reason: string): Promise<void> {
     const now = this.clock.now();
     const event = JSON.stringify({ type: 'set-aside', at: now, reply: reason });
     const args = [this.shard.prefix, entry.id, entry.sid, this.consumer, entry.deliveries, now, reason, event];
-    await setAside.run(this.redis, [this.shard.ready], args);
-    this.onDamaged({ id: entry.id, reason });
+    const isDone = (await setAside.run(this.redis, [this.shard.ready], args)) === 1;
+    if (isDone) this.onDamaged({ id: entry.id, reason });
   }
 }
 

@@ -146,6 +146,8 @@ test('a renewed lease is not taken over; a silent one is, with a mark, and its o
   expect(await one.spool.renew([lease!])).toEqual([lease]);
   expect(await one.spool.settle(lease!, all(lease!, 'failed'))).toBe(false);
   await one.spool.release(lease!);
+  await one.spool.setAside(lease!, 'its octets are no longer there');
+  expect(one.damaged).toEqual([]);
   expect(await two.spool.settle(taken!, all(taken!, 'delivered'))).toBe(true);
   expect((await two.desk.find(record.id))!.events.map(({ type }) => type)).toEqual(['in-doubt', 'delivered']);
 });
