@@ -93,6 +93,32 @@ it('@sendgrid/client sends a body of its own', async () => {
   expect(answer.statusCode).toBe(202);
 });
 
+it('@sendgrid/client makes a batch, and cancels what @sendgrid/mail sent with it', async () => {
+  const client = clientWith(key);
+  const service = new MailService();
+  service.setClient(client);
+  const [made] = await client.request({ url: '/v3/mail/batch', method: 'POST' });
+  const { batch_id: batchId } = made.body as { batch_id: string };
+  const mail = { to: 'you@example.com', from: 'app@example.com', subject: 's', text: 't' };
+  const sendAt = Math.floor(Date.now() / 1000) + 3600;
+  const [sent] = await service.send({ ...mail, sendAt, batchId });
+  const body = { batch_id: batchId, status: 'cancel' };
+  const [held] = await client.request({ url: '/v3/user/scheduled_sends', method: 'POST', body });
+  const [list] = await client.request({ url: `/v3/user/scheduled_sends/${batchId}`, method: 'GET' });
+  const [gone] = await client.request({ url: `/v3/user/scheduled_sends/${batchId}`, method: 'DELETE' });
+
+  expect([sent.statusCode, held.statusCode, list.body, gone.statusCode]).toEqual([202, 201, [body], 204]);
+});
+
+it('@sendgrid/mail reads why mail that needs a template is refused', async () => {
+  const service = new MailService();
+  service.setClient(clientWith(key));
+  const mail = { to: 'you@example.com', from: 'app@example.com', templateId: 'd-1', dynamicTemplateData: { a: 1 } };
+  const errors = expect.arrayContaining([expect.objectContaining({ field: 'template_id' })]) as unknown;
+
+  await expect(service.send(mail)).rejects.toMatchObject({ code: 400, response: { body: { errors } } });
+});
+
 describe('sendgrid 1.x', () => {
   type OldClient = { send(mail: Json, done: (error: Error | null, json: unknown) => void): void };
   // eslint-disable-next-line @typescript-eslint/no-require-imports
