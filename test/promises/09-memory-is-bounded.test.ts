@@ -1,5 +1,6 @@
 // Promise 9: memory is bounded by settings, whatever clients send; a full store answers 452 and recovers.
 import { openDialogue } from '../support/dialogue.js';
+import { call, mail } from '../support/http-send.js';
 import { startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { startTestWorker, stuffed, submit, type TestWorker } from '../support/worker.js';
@@ -105,6 +106,31 @@ test('a full Redis answers 452 and takes mail again when there is room', async (
   await redis.client().config('SET', 'maxmemory', '200mb');
   expect(await submit(dialogue, `${HEADER}small\r\n`)).toMatch(/^250 /);
   await dialogue.close();
+  await worker.stop();
+  await redis.stop();
+});
+
+test('a full Redis answers 503 over HTTP, keeps what it accepted, and takes mail again when there is room', async () => {
+  const redis = await startRedis({ args: ['--maxmemory', '12mb'] });
+  const worker = await startTestWorker({ redis, roles: ['accept'] });
+  const { key } = await worker.mint();
+  const ids: (string | null)[] = [];
+  const send = async (value: string) => {
+    const body = JSON.stringify(mail({ content: [{ type: 'text/plain', value }] }));
+    const answer = await call(worker, '/v3/mail/send', { key, body });
+    if (answer.status === 202) ids.push(answer.headers.get('x-message-id'));
+    return answer;
+  };
+  const full = await until('a full store', async () => {
+    const answer = await send('x'.repeat(400_000));
+    return answer.status !== 202 && answer;
+  });
+  expect(full.status).toBe(503);
+  expect(full.json).toMatchObject({ errors: [{ message: expect.stringMatching(/\S/) as string }] });
+  await redis.client().config('SET', 'maxmemory', '200mb');
+  expect((await send('small')).status).toBe(202);
+  const stored = (await worker.desk.list(1000)).map(({ record }) => record.id);
+  expect(stored.toSorted()).toEqual(ids.toSorted());
   await worker.stop();
   await redis.stop();
 });
