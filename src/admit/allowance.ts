@@ -4,6 +4,7 @@ import type { Principal } from '../authenticate/principal.js';
 import type { RateView } from '../authenticate/request-rate.js';
 import type { Clock } from '../base/clock.js';
 import { throwStoreFault, type RedisClient } from '../base/redis.js';
+import { Script } from '../base/script.js';
 import { refuse, type Refusal } from '../message/refusal.js';
 
 /**
@@ -47,6 +48,9 @@ if isSamePeriod and tonumber(redis.call('GET', KEYS[2]) or 0) >= tonumber(given)
   redis.call('DECRBY', KEYS[2], given)
 end`;
 
+const takeRoom = new Script(TAKE);
+const giveBack = new Script(GIVE_BACK);
+
 const limitKey = (principal: Principal, kind: string): string => `postern:{limit:${principal.keyId}}:${kind}`;
 
 export class Allowances {
@@ -70,7 +74,7 @@ export class Allowances {
     const limited = limitsOf(principal);
     if (!limited) return;
     const { keys, limits } = limited;
-    await this.redis.eval(GIVE_BACK, 2, ...keys, this.clock.now(), takenAt, messages, ...limits).catch(throwStoreFault);
+    await giveBack.run(this.redis, keys, [this.clock.now(), takenAt, messages, ...limits]);
   }
 
   /** The room that the rate of a key leaves now, for keys that have one. Counts and writes nothing. */
@@ -90,9 +94,8 @@ export class Allowances {
     const limited = limitsOf(principal);
     if (!limited) return undefined;
     const { keys, limits } = limited;
-    const [which, waitMs] = (await this.redis
-      .eval(TAKE, 2, ...keys, this.clock.now(), take, ...limits)
-      .catch(throwStoreFault)) as [number, number];
+    const answer = await takeRoom.run(this.redis, keys, [this.clock.now(), take, ...limits]);
+    const [which, waitMs] = answer as [number, number];
     if (which === 0) return undefined;
     return refuse(which === 1 ? 'rate-limited' : 'quota-exhausted', { seconds: Math.ceil(waitMs / 1000) });
   }

@@ -4,6 +4,7 @@
 // the address and nothing for the network. Credentials are known by an HMAC alone.
 import type { ClientNetworks } from '../base/address.js';
 import { throwStoreFault, type RedisClient } from '../base/redis.js';
+import { Script } from '../base/script.js';
 
 export interface FailureLimits {
   /** 0 = no bound, also below. */
@@ -71,6 +72,11 @@ for i = 1, 2 do
 end
 return answer`;
 
+const countFailure = new Script(FAIL);
+
+/** What FAIL returns. */
+type FailReply = [string, string, number, string, string, number];
+
 export class FailureCount {
   readonly #bounds: Record<BlockScope, number>;
 
@@ -89,9 +95,8 @@ export class FailureCount {
     if (this.redis.status !== 'ready') throwStoreFault(new Error('Redis is away'));
     const { windowSeconds, blockSeconds } = this.limits;
     const bounds = [windowSeconds * 1000, blockSeconds * 1000, this.#bounds.address, this.#bounds.network];
-    const answer = (await this.redis
-      .eval(FAIL, 3, ...keysOf(client), now, fingerprint, ...bounds, REPEAT, MAX_SEEN)
-      .catch(throwStoreFault)) as [string, string, number, string, string, number];
+    const args = [now, fingerprint, ...bounds, REPEAT, MAX_SEEN];
+    const answer = (await countFailure.run(this.redis, keysOf(client), args)) as FailReply;
     const state: FailureState = {
       address: { share: Number(answer[0]) / this.#bounds.address, blockedUntil: Number(answer[1]) },
       network: { share: Number(answer[3]) / this.#bounds.network, blockedUntil: Number(answer[4]) },

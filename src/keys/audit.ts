@@ -4,6 +4,7 @@
 import type { Clock } from '../base/clock.js';
 import type { RedisClient } from '../base/redis.js';
 import { StoreUnavailable, throwStoreFault } from '../base/redis.js';
+import { Script } from '../base/script.js';
 import { chainKey, ChainReader, NO_ENTRIES, readEntry, seal } from './audit-chain.js';
 import type { AuditDraft, AuditEntry, Break, SealedEntry, Tip } from './audit-chain.js';
 
@@ -38,6 +39,8 @@ const APPEND = `#!lua flags=allow-oom
 ${APPEND_AUDIT}
 return append_audit(KEYS[1], KEYS[2], unpack(ARGV)) or 1`;
 
+const append = new Script(APPEND);
+
 /** Other processes may be first so many times. */
 const MAX_TRIES = 100;
 const PAGE = 1000;
@@ -71,7 +74,7 @@ export class AuditLog {
 
   /** Writes an entry that belongs to no change of a key. @throws StoreUnavailable */
   async append(draft: Omit<AuditDraft, 'at'>): Promise<void> {
-    await this.write(draft, (args) => this.redis.eval(APPEND, 2, ...AUDIT_KEYS, ...args).catch(throwStoreFault));
+    await this.write(draft, (args) => append.run(this.redis, [...AUDIT_KEYS], args));
   }
 
   /** Seals `draft` and has `script` write it, again and again while others are first. @returns what it returned. */

@@ -1,7 +1,7 @@
 // Changes of keys, in the name of somebody. Promise: a change, its announcement and its entry in the audit log are one
 // step, every change gets a new generation, and none is made to a key that is not as it was when it was decided.
-import type { RedisClient } from '../base/redis.js';
-import { StoreUnavailable, throwStoreFault } from '../base/redis.js';
+import { StoreUnavailable, type RedisClient } from '../base/redis.js';
+import { Script } from '../base/script.js';
 import { APPEND_AUDIT, AUDIT_KEYS, type AuditLog } from './audit.js';
 import { describeChange, describeKey } from './audit-details.js';
 import type { AuditDraft } from './audit-chain.js';
@@ -36,6 +36,8 @@ redis.call('HSET', KEYS[1], 'generation', generation, unpack(ARGV, 12))
 if created ~= '' then redis.call('ZADD', KEYS[2], created, id) end
 redis.call('PUBLISH', channel, id)
 return generation`;
+
+const write = new Script(WRITE);
 
 /** What can change about a key. */
 export type KeyChange = Partial<
@@ -101,9 +103,7 @@ export class KeyEditor extends KeyStore {
     const fields = Object.entries(hash).filter(([name]) => name !== 'generation');
     const keys = [keyOf(id), INDEX, GENERATION, ...AUDIT_KEYS];
     const answer = await this.audit.write(draft, (args) =>
-      this.redis
-        .eval(WRITE, keys.length, ...keys, ...args, id, CHANGES, ...bounds, ...fields.flat())
-        .catch(throwStoreFault),
+      write.run(this.redis, keys, [...args, id, CHANGES, ...bounds, ...fields.flat()]),
     );
     return Number(answer);
   }

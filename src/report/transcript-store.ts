@@ -3,6 +3,7 @@
 // tag and expire. Bounded: so many a key, so many an address, and 1000 addresses, of which the oldest are forgotten.
 import { clientNetworks } from '../base/address.js';
 import { throwStoreFault, type RedisClient } from '../base/redis.js';
+import { Script } from '../base/script.js';
 import { hasFailed, type Transcript } from './transcript.js';
 
 export interface TranscriptSettings {
@@ -63,6 +64,8 @@ for _, address in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1 - tonumber(ARGV[7])
   redis.call('ZREM', KEYS[3], address)
 end`;
 
+const put = new Script(PUT);
+
 export class TranscriptStore {
   constructor(
     private readonly redis: RedisClient,
@@ -82,9 +85,7 @@ export class TranscriptStore {
     if (lists.length === 0 || keepHours === 0) return;
     const text = JSON.stringify({ ...transcript, lists: lists.map(([name]) => name) });
     const facts = [BASE, id, text, endedAt, keepHours * 3_600_000, address, this.maxAddresses];
-    await this.redis
-      .eval(PUT, 3, `${BASE}one:${id}`, INDEX, ADDRESSES, ...facts, ...lists.flat())
-      .catch(throwStoreFault);
+    await put.run(this.redis, [`${BASE}one:${id}`, INDEX, ADDRESSES], [...facts, ...lists.flat()]);
   }
 
   /** Newest first. @throws StoreUnavailable */

@@ -2,7 +2,7 @@
 // of every shard, because the step that lets a message go reads it there. The first shard's is the one that is listed.
 import { randomId } from '../base/ids.js';
 import { throwStoreFault, type RedisClient } from '../base/redis.js';
-import { Script } from './script.js';
+import { Script } from '../base/script.js';
 import { Shard } from './shard.js';
 import type { BatchStatus, SpoolBatches } from './spool.js';
 import { SET_BATCH } from './transitions.js';

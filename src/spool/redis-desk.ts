@@ -1,6 +1,6 @@
 // What people and pages ask of the spool: looking at messages, trying one again, cancelling one.
 import { storeFault, type RedisClient } from '../base/redis.js';
-import { Script } from './script.js';
+import { Script } from '../base/script.js';
 import { Shard } from './shard.js';
 import type { CancelOutcome, RetryOutcome, SpoolCounts, SpoolDesk } from './spool.js';
 import { readEvents, readRecipients, readRecord, type Fields } from './stored-fields.js';

@@ -4,7 +4,7 @@ import type { RedisClient } from '../base/redis.js';
 import type { MessageRecord } from '../message/envelope.js';
 import type { FreshMessage } from './fresh.js';
 import { Gathering, type Rounds } from './rounds.js';
-import { Script } from './script.js';
+import { Script } from '../base/script.js';
 import type { Shard } from './shard.js';
 import type { Once } from './spool.js';
 import { PUT } from './transitions.js';

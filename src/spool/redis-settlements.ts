@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { storeFault, type RedisClient } from '../base/redis.js';
 import { Gathering, type Rounds } from './rounds.js';
 import type { Token } from './redis-source.js';
-import { Script } from './script.js';
+import { Script } from '../base/script.js';
 import type { Shard } from './shard.js';
 import type { Lease, Settlement } from './spool.js';
 import { SETTLE } from './transitions.js';

@@ -10,7 +10,7 @@ import { Fresh, type FreshMessage } from './fresh.js';
 import { HandOver } from './hand-over.js';
 import type { Claimer } from './redis-puts.js';
 import { PIECE_BYTES } from './redis-writer.js';
-import { Script } from './script.js';
+import { Script } from '../base/script.js';
 import type { Shard } from './shard.js';
 import type { ClaimSource, Damage, Lease } from './spool.js';
 import { readRecipients, readRecord, type Fields } from './stored-fields.js';

@@ -8,7 +8,7 @@ import { RedisSettlements, type KeepSettings } from './redis-settlements.js';
 import { RedisSource, type Token } from './redis-source.js';
 import { RedisWriter } from './redis-writer.js';
 import { Rounds } from './rounds.js';
-import { Script } from './script.js';
+import { Script } from '../base/script.js';
 import { Shard } from './shard.js';
 import type { ClaimSource, Damage, Lease, Once, Settlement, Spool, SpoolGroup, SpoolWriter } from './spool.js';
 import { RENEW } from './transitions.js';

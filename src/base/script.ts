@@ -1,8 +1,7 @@
 // Runs a Lua script by its hash; the text goes over the wire once per server.
 import { createHash } from 'node:crypto';
-import type { RedisClient } from '../base/redis.js';
-import { storeFault, throwStoreFault } from '../base/redis.js';
-import { messageOf } from '../base/fault.js';
+import { messageOf } from './fault.js';
+import { storeFault, throwStoreFault, type RedisClient } from './redis.js';
 
 type Argument = string | number | Buffer;
 
