@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { dateRemark, readCertificate, type CertificatePair } from './certificate.js';
+import { dateRemark, readCertificate, type CertificateFiles, type CertificatePair } from './certificate.js';
 import { codeOf, messageOf, OperatorError } from './fault.js';
 
 export interface NamedCertificate extends CertificatePair {
@@ -26,14 +26,15 @@ const FAULTS: Record<string, string> = {
   EACCES: 'not readable for this user',
 };
 
-/** The folders of the pairs in `folder`. Dot files, plain files and folders without a pair are none. @throws OperatorError */
-export function pairFolders(folder: string): string[] {
-  const folders = list(folder)
+/** The pairs in `folder`. In dot files, plain files and folders without a pair is none. @throws OperatorError */
+export function pairsIn(folder: string): CertificateFiles[] {
+  const pairs = list(folder)
     .filter((name) => !name.startsWith('.'))
     .map((name) => join(folder, name))
     .filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    .filter((path) => list(path).some((name) => name === CERT || name === KEY));
-  if (folders.length > 0) return folders;
+    .filter((path) => list(path).some((name) => name === CERT || name === KEY))
+    .map((path) => ({ cert: join(path, CERT), key: join(path, KEY) }));
+  if (pairs.length > 0) return pairs;
   throw new OperatorError(`${SETTING}: there is no pair in ${folder}; expected NAME/${CERT} and NAME/${KEY}`);
 }
 
@@ -43,7 +44,7 @@ export function pairFolders(folder: string): string[] {
  */
 export function readCertificateFolder(folder: string, now: number): { named: NamedCertificate[]; remarks: string[] } {
   const problems: string[] = [];
-  const found = pairFolders(folder).flatMap((each) => {
+  const found = pairsIn(folder).flatMap((each) => {
     try {
       return [readFound(each)];
     } catch (error) {
@@ -57,9 +58,9 @@ export function readCertificateFolder(folder: string, now: number): { named: Nam
   return { named, remarks: [...dates, ...remarks] };
 }
 
-function readFound(folder: string): Found {
-  const file = join(folder, CERT);
-  const pair = readCertificate({ cert: file, key: join(folder, KEY) }, { cert: SETTING, key: SETTING });
+function readFound(files: CertificateFiles): Found {
+  const file = files.cert;
+  const pair = readCertificate(files, { cert: SETTING, key: SETTING });
   const { subjectAltName = '', validTo } = new X509Certificate(pair.cert);
   const names = subjectAltName
     .split(', ')

@@ -1,7 +1,8 @@
 // Certificates are renewed by programs that replace files, links or whole folders: the folders are watched.
 import { realpathSync, watch, type FSWatcher } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { pairFolders } from './certificate-folder.js';
+import { dirname } from 'node:path';
+import { pairsIn } from './certificate-folder.js';
+import type { CertificateFiles } from './certificate.js';
 import type { CertificateSources } from './certificate-set.js';
 import { messageOf } from './fault.js';
 import type { Log } from './log.js';
@@ -37,16 +38,15 @@ export function watchCertificates(sources: CertificateSources, log: Log, onChang
 }
 
 function foldersOf({ files, folder }: CertificateSources): Set<string> {
-  const pairs = folder ? pairsIn(folder) : [];
-  const named = pairs.flatMap((pair) => [join(pair, 'fullchain.pem'), join(pair, 'privkey.pem')]);
-  const all = [files.cert, files.key, ...named];
+  const pairs = folder ? [files, ...foundIn(folder)] : [files];
+  const all = pairs.flatMap(({ cert, key }) => [cert, key]);
   return new Set([...(folder ? [folder] : []), ...all.map((file) => dirname(file)), ...all.map(targetOf)]);
 }
 
 /** None while the folder is being filled: reading it again says so, and it is watched for what comes. */
-function pairsIn(folder: string): string[] {
+function foundIn(folder: string): CertificateFiles[] {
   try {
-    return pairFolders(folder);
+    return pairsIn(folder);
   } catch {
     return [];
   }

@@ -83,8 +83,8 @@ export function dateRemark(cert: string, file: string, now: number): string | un
 }
 
 /**
- * A context of a pair: TLS 1.2 and 1.3, forward secrecy only, no renegotiation. @param ticketKeys 48 octets that all processes share, so
- * that a client resumes its TLS session with any of them.
+ * A context of a pair: TLS 1.2 and 1.3, forward secrecy only, no renegotiation.
+ * @param ticketKeys 48 octets that all processes share, so that a client resumes its TLS session with any of them.
  */
 export function secureContext({ cert, key }: CertificatePair, ticketKeys: Buffer): SecureContext {
   return createSecureContext({
