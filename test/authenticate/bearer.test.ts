@@ -17,6 +17,7 @@ import { refuse, type Refusal } from '../../src/message/refusal.js';
 import { ask } from '../support/contract.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
+import { PATIENCE_MS } from '../support/until.js';
 
 const SECRETS = { prefix: 'SG', pepper: 'p'.repeat(32), maxKeys: 1000 };
 const MAX_PER_MINUTE = 40;
@@ -40,7 +41,7 @@ beforeAll(async () => {
   const settings = { url: redis.url, commandTimeoutSeconds: 5 };
   commands = connectRedis(settings, 'commands', log);
   channel = connectRedis(settings, 'keys', log, true);
-  await Promise.all([whenReady(commands, 60_000), whenReady(channel, 60_000)]);
+  await Promise.all([whenReady(commands, PATIENCE_MS), whenReady(channel, PATIENCE_MS)]);
   store = new KeyEditor(commands, new AuditLog(commands, { ...SECRETS, maxEntries: 1000 }, systemClock), 'test');
   allowances = new Allowances(commands, systemClock);
   directory = new KeyDirectory(store, channel, systemClock, log);

@@ -5,6 +5,7 @@ import { FailureCount } from '../../src/authenticate/failure-count.js';
 import { LoginGuard } from '../../src/authenticate/login-guard.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
+import { PATIENCE_MS } from '../support/until.js';
 
 const SETTINGS = {
   ...{ maxFailuresPerAddress: 6, maxFailuresPerNetwork: 12 },
@@ -18,7 +19,7 @@ let address = 0;
 beforeAll(async () => {
   redis = await startRedis();
   commands = connectRedis({ url: redis.url, commandTimeoutSeconds: 5 }, 'commands', new TestLog().log);
-  await whenReady(commands, 60_000);
+  await whenReady(commands, PATIENCE_MS);
 });
 afterAll(async () => {
   commands.disconnect();

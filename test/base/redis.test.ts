@@ -3,7 +3,7 @@ import { connectRedis, whenReady } from '../../src/base/redis.js';
 import { closedPort } from '../support/built-port.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
-import { until } from '../support/until.js';
+import { PATIENCE_MS, until } from '../support/until.js';
 
 let redis: TestRedis;
 let port: number;
@@ -25,7 +25,7 @@ it.each([
   await until('the cluster is up', async () => String(await admin.call('CLUSTER', 'INFO')).includes('state:ok'));
   const client = connectRedis({ url: url(), commandTimeoutSeconds: 5 }, 'waiting', new TestLog().log, true);
   try {
-    await whenReady(client, 60_000);
+    await whenReady(client, PATIENCE_MS);
     const answer = client.blpop('nothing', 0).then(
       () => 'an answer',
       (error: Error) => error.message,
@@ -61,7 +61,7 @@ it('a database that the server does not have is a fault, and not database 0', as
   const url = `redis://127.0.0.1:${port}/7`;
   const client = connectRedis({ url, commandTimeoutSeconds: 5 }, 'main', new TestLog().log);
   try {
-    await expect(whenReady(client, 60_000)).rejects.toThrow('SELECT is not allowed');
+    await expect(whenReady(client, PATIENCE_MS)).rejects.toThrow('SELECT is not allowed');
   } finally {
     client.disconnect();
   }

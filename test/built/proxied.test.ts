@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { submit } from '../support/built-mail.js';
 import { keyIn, startPostern, type ReadyPostern } from '../support/built-server.js';
 import { Dialogue, openDialogue } from '../support/dialogue.js';
-import { until } from '../support/until.js';
+import { PATIENCE_MS, until } from '../support/until.js';
 
 const PROXY = '127.0.0.2';
 const V1 = Buffer.from('PROXY TCP4 192.0.2.7 198.51.100.1 54321 25\r\n');
@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 /** A connection as the proxy makes it, on which nothing was said. */
 const throughProxy = (port: number): Dialogue =>
-  new Dialogue(connect({ port, host: '127.0.0.1', localAddress: PROXY, noDelay: true }), 60_000);
+  new Dialogue(connect({ port, host: '127.0.0.1', localAddress: PROXY, noDelay: true }), PATIENCE_MS);
 
 async function received(dialogue: Dialogue): Promise<string> {
   await dialogue.ehlo();

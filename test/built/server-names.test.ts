@@ -11,8 +11,6 @@ import { Certbot } from '../support/certbot.js';
 import { makeCertificate } from '../support/certificate.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(60_000);
-
 let certbot: Certbot;
 let server: ReadyPostern;
 const env = () => ({ POSTERN_TLS_CERTIFICATES: certbot.live, POSTERN_HOSTNAME: 'default.test', POSTERN_WORKERS: '2' });

@@ -7,8 +7,6 @@ import { ask } from '../support/contract.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 
-jest.setTimeout(120_000);
-
 /** What is promised. */
 const DEAD_WITHIN_MS = 1000;
 const QUEUED = /^250 2\.6\.0 /;

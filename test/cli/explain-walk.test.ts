@@ -14,6 +14,7 @@ import { refusals, type Reason } from '../../src/message/refusal.js';
 import { TestClock } from '../support/clock.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
+import { PATIENCE_MS } from '../support/until.js';
 
 const SECRETS = { prefix: 'SG', pepper: 'p'.repeat(32), maxKeys: 1000 };
 const LIMITS = { maxMessageBytes: 10_000, maxRecipients: 100 };
@@ -28,7 +29,7 @@ let rules: Rules;
 beforeAll(async () => {
   redis = await startRedis();
   commands = connectRedis({ url: redis.url, commandTimeoutSeconds: 5 }, 'commands', new TestLog().log);
-  await whenReady(commands, 60_000);
+  await whenReady(commands, PATIENCE_MS);
   store = new KeyEditor(commands, new AuditLog(commands, { ...SECRETS, maxEntries: 1000 }, clock), 'test');
   verifier = new KeyVerifier({ find: (id) => store.find(id), cached: () => undefined }, SECRETS, clock);
   rules = {

@@ -5,9 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { SmtpInput } from '../support/smtp-input.js';
 import type { Plan } from './plan.js';
-
-/** A server that neither answers nor ends for so long hangs. */
-const HANG_MS = 60_000;
+import { PATIENCE_MS } from '../support/until.js';
 
 export interface Replies {
   /** The greeting first. */
@@ -24,7 +22,10 @@ export async function converse(port: number, plan: Plan): Promise<Replies> {
   take(socket, replies.clear);
   let timer: NodeJS.Timeout | undefined;
   const hang = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no end within ${HANG_MS} ms: ${JSON.stringify(replies)}`)), HANG_MS);
+    timer = setTimeout(
+      () => reject(new Error(`no end within ${PATIENCE_MS} ms: ${JSON.stringify(replies)}`)),
+      PATIENCE_MS,
+    );
   });
   await Promise.race([speak(socket, plan, replies).then(() => closed), hang]).finally(() => clearTimeout(timer));
   return replies;

@@ -72,11 +72,8 @@ test('workers, Redis, and then everything at once are killed while mail comes in
   hop.setScript(() => undefined);
   const again = await startPostern({ env, dataDir: server.dataDir });
   expect(again.stdout()).not.toContain('SG.');
-  await until(
-    'everything that was accepted is at the next hop',
-    () => missing(hop, [...accepted, ...more]).length === 0,
-    60_000,
-  );
+  const arrived = () => missing(hop, [...accepted, ...more]).length === 0;
+  await until('everything that was accepted is at the next hop', arrived);
   expect(await again.stop()).toBe(0);
   await hop.stop();
 });

@@ -2,6 +2,7 @@
 // without any POSTERN_ setting, so that a developer's own configuration does not reach a test.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { PATIENCE_MS } from './until.js';
 
 export interface CommandOptions {
   env?: Record<string, string>;
@@ -29,7 +30,7 @@ export function postern(args: string[], options?: CommandOptions): Promise<Comma
 
 /** Resolves when the program has ended, whatever its exit code; rejects when it cannot be run or takes too long. */
 export function execute(program: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const { input, cwd, timeoutMs = 60_000 } = options;
+  const { input, cwd, timeoutMs = PATIENCE_MS } = options;
   const child = spawn(program, args, { cwd, env: environment(options.env), stdio: 'pipe' });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];

@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 import { environment, postern, POSTERN, type CommandOptions, type CommandResult } from './built-command.js';
 import { processesOf, type ProcessFacts } from './built-processes.js';
 import { expectNoSecrets } from './secret-search.js';
-import { until } from './until.js';
+import { PATIENCE_MS, until } from './until.js';
 
 export interface PosternOptions {
   /** Settings; ports are 0 and there is one worker unless these say otherwise. */
@@ -60,8 +60,6 @@ export interface ReadyPostern extends Postern {
 }
 
 export const KEY = /SG\.([\w-]{22})\.[\w-]{43}/;
-const READY_MS = 60_000;
-const STOP_MS = 60_000;
 const releases: (() => Promise<void> | void)[] = [];
 
 afterAll(async () => {
@@ -119,7 +117,7 @@ function launchPostern(options: PosternOptions = {}): Postern {
     signal: (signal) => void child.kill(signal),
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
-      return within(exited, STOP_MS, `no end after ${signal}`, output).then(
+      return within(exited, PATIENCE_MS, `no end after ${signal}`, output).then(
         ({ code, signal }) => code ?? signal ?? 'nothing',
       );
     },
@@ -140,7 +138,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<ReadyP
     throw new Error(`postern ended with ${code ?? signal}: ${server.stdout()}${server.stderr()}`);
   });
   failed.catch(() => {}); // A later end is not a failure.
-  const found = until('the ready line', () => readyLine(server.stdout()), READY_MS).catch((error: Error) => {
+  const found = until('the ready line', () => readyLine(server.stdout())).catch((error: Error) => {
     throw new Error(`${error.message}; it said: ${server.stdout()}${server.stderr()}`);
   });
   const ready = await Promise.race([found, failed]);

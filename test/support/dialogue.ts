@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { SmtpInput } from './smtp-input.js';
+import { PATIENCE_MS } from './until.js';
 
 export interface DialogueOptions {
   host?: string;
@@ -23,7 +24,7 @@ interface Waiter {
 export async function openDialogue(port: number, options: DialogueOptions = {}): Promise<Dialogue> {
   const host = options.host ?? '127.0.0.1';
   const plain = connect({ port, host, noDelay: true });
-  const dialogue = new Dialogue(plain, options.timeoutMs ?? 60_000);
+  const dialogue = new Dialogue(plain, options.timeoutMs ?? PATIENCE_MS);
   try {
     await dialogue.within(once(plain, 'connect'), 'no connection');
     if (options.tls) await dialogue.encrypt(options.tls === true ? {} : options.tls);

@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import type { Log } from '../../src/base/log.js';
 import { maskKeys } from '../../src/base/mask.js';
+import { PATIENCE_MS } from './until.js';
 
 export type LogLine = { level: number; msg: string } & Record<string, unknown>;
 
@@ -27,7 +28,7 @@ export class TestLog {
   async line(
     msg: string | RegExp,
     fits: (line: LogLine) => boolean = () => true,
-    timeoutMs = 60_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<LogLine> {
     const signal = AbortSignal.timeout(timeoutMs);
     for (;;) {

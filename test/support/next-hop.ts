@@ -4,6 +4,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { Script } from './next-hop-script.js';
 import { NextHopSession, type Hop, type Message } from './next-hop-session.js';
+import { PATIENCE_MS } from './until.js';
 
 export interface NextHopOptions {
   /** EHLO keywords; STARTTLS and AUTH are added from the options below. */
@@ -69,7 +70,7 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
       return totalConnections;
     },
     setScript: (script) => void (hop.script = script),
-    waitForMessages: (count, timeoutMs = 60_000) => arrivals.wait(count, timeoutMs),
+    waitForMessages: (count, timeoutMs = PATIENCE_MS) => arrivals.wait(count, timeoutMs),
     stop: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());

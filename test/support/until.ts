@@ -1,11 +1,14 @@
 // Waits for a condition in a foreign process or store that gives no event; the one poll of the tests.
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** After so long a thing hangs. A bound, not a measure: a machine may be ten times slower than the developer's. */
+export const PATIENCE_MS = 60_000;
+
 /** The first answer of `look` that is neither undefined nor false. */
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 60_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const start = Date.now();
   for (;;) {
