@@ -2,13 +2,11 @@
 // exactly, and the commands beside them leave one audit log.
 import { attempt, logIn } from '../support/built-mail.js';
 import { startPostern, type ReadyPostern } from '../support/built-server.js';
-import type { Dialogue } from '../support/dialogue.js';
 import { ask } from '../support/contract.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
+import { DEAD_WITHIN_MS, firstRefusal, mailOn, scopesOf } from '../support/revocation.js';
 import { until } from '../support/until.js';
 
-/** What is promised. */
-const DEAD_WITHIN_MS = 1000;
 const QUEUED = /^250 2\.6\.0 /;
 
 let redis: TestRedis;
@@ -34,24 +32,6 @@ interface Key {
 const create = (...options: string[]) => one.json<Key>(['keys', 'create', '--name', 'test', ...options]);
 const audit = (...options: string[]) => one.run(['audit', 'verify', ...options]);
 
-/** The first refusal of MAIL, or of a call over HTTP; none may be good that is asked for after `deadAt`. */
-async function dies(deadAt: number, attempts: () => Promise<string>): Promise<string> {
-  return until('a refusal', async () => {
-    const askedAt = Date.now();
-    const answer = await attempts();
-    if (answer.startsWith('2') && askedAt > deadAt) throw new Error(`${answer} ${askedAt - deadAt} ms too late`);
-    return !answer.startsWith('2') && answer;
-  });
-}
-
-const mailOn = (dialogue: Dialogue) => async () => {
-  const reply = await dialogue.line('MAIL FROM:<app@example.com>');
-  if (reply.startsWith('250')) await dialogue.line('RSET');
-  return reply;
-};
-const scopesAt = (server: ReadyPostern, key: string) => async () =>
-  String((await ask(server.http, '/v3/scopes', { key })).status);
-
 describe('a key that is revoked at one server', () => {
   it.each<[string, (id: string) => Promise<unknown>]>([
     ['by the command', (id) => one.run(['keys', 'revoke', id])],
@@ -62,12 +42,14 @@ describe('a key that is revoked at one server', () => {
   ])('%s is dead at the other within a second, in open sessions and over HTTP', async (_how, revoke) => {
     const { api_key: key, api_key_id: id } = await create();
     const dialogue = await logIn(other.smtp, key);
-    expect([await mailOn(dialogue)(), await scopesAt(other, key)()]).toEqual(['250 2.1.0 Ok', '200']);
+    expect([await mailOn(dialogue)(), await scopesOf(other.http, key)()]).toEqual(['250 2.1.0 Ok', '200']);
 
     await revoke(id);
 
     const deadAt = Date.now() + DEAD_WITHIN_MS;
-    const answers = await Promise.all([dies(deadAt, mailOn(dialogue)), dies(deadAt, scopesAt(other, key))]);
+    const answers = await Promise.all(
+      [mailOn(dialogue), scopesOf(other.http, key)].map((each) => firstRefusal(deadAt, each, /^[^2]/)),
+    );
     expect(answers).toEqual([expect.stringMatching(/^421 4\.7\.0 .* no longer valid$/), '401']);
     await dialogue.closed;
   });
@@ -104,7 +86,7 @@ describe('keys rotate', () => {
     const session = await logIn(other.smtp, old);
     const { api_key: current } = await one.json<Key>(['keys', 'rotate', id, '--overlap', '1h']);
     expect(current).not.toBe(old);
-    expect(await scopesAt(other, current)()).toBe('200');
+    expect(await scopesOf(other.http, current)()).toBe('200');
     expect(await attempt(session)).toMatch(QUEUED);
     await session.close();
 

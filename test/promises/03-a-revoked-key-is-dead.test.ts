@@ -5,14 +5,12 @@ import { ask } from '../support/contract.js';
 import { mail } from '../support/http-send.js';
 import { Proxy } from '../support/proxy.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
+import { DEAD_WITHIN_MS, firstRefusal, mailOn, scopesOf } from '../support/revocation.js';
 import { until } from '../support/until.js';
 import { startTestWorker, stuffed, submit, type TestWorker } from '../support/worker.js';
 
 const DEAD = '421 4.7.0 postern.test The key of this session is no longer valid';
 const UNKNOWN = '535 5.7.8 Authentication failed: The provided authorization grant is invalid, expired, or revoked';
-
-/** What is promised: a good answer to anything that is asked for later is a broken promise. */
-const BOUND_MS = 1000;
 
 let redis: TestRedis;
 let workers: TestWorker[];
@@ -51,27 +49,6 @@ async function openSessions(key: string): Promise<{ dialogue: Dialogue; last: st
   return sessions;
 }
 
-/** Asks again and again. @returns the first refusal; no good answer may come to what was asked for after `deadAt`. */
-function firstRefusal(deadAt: number, attempt: () => Promise<string>, isFinal = /^4/): Promise<string> {
-  return until('a refusal', async () => {
-    const askedAt = Date.now();
-    const answer = await attempt();
-    if (/^2/.test(answer) && askedAt > deadAt)
-      throw new Error(`${answer}, asked for ${askedAt - deadAt} ms after the key was dead`);
-    return isFinal.test(answer) && answer;
-  });
-}
-
-const mailOn = (dialogue: Dialogue) => async (): Promise<string> => {
-  const answer = await dialogue.line('MAIL FROM:<a@example.com>');
-  if (answer.startsWith('250')) await dialogue.line('RSET');
-  return answer;
-};
-
-/** A call that needs nothing but a key. */
-const scopesOf = (worker: TestWorker, key: string) => async (): Promise<string> =>
-  String((await ask(worker.httpUrl, '/v3/scopes', { key })).status);
-
 /** What a send over HTTP is answered. */
 const sendTo = (worker: TestWorker, key: string) => async (): Promise<string> =>
   String((await ask(worker.httpUrl, '/v3/mail/send', { method: 'POST', key, body: mail() })).status);
@@ -80,8 +57,8 @@ test('every open session ends with 421 at its next MAIL, RCPT or DATA', async ()
   const { key, id } = await workers[0]!.mint();
   const sessions = await openSessions(key);
   await workers[0]!.keys.update(id, { revokedAt: Date.now() });
-  const deadAt = Date.now() + BOUND_MS;
-  for (const worker of workers) expect(await firstRefusal(deadAt, scopesOf(worker, key))).toBe('401');
+  const deadAt = Date.now() + DEAD_WITHIN_MS;
+  for (const worker of workers) expect(await firstRefusal(deadAt, scopesOf(worker.httpUrl, key))).toBe('401');
   for (const { dialogue, last } of sessions) {
     expect(await dialogue.line(last)).toBe(DEAD);
     await dialogue.closed;
@@ -97,7 +74,7 @@ test('a message whose key is revoked while it is sent is refused at its end', as
   expect(await dialogue.line('DATA')).toMatch(/^354/);
   dialogue.send('Subject: late\r\n\r\n');
   await worker.keys.update(id, { revokedAt: Date.now() });
-  await firstRefusal(Date.now() + BOUND_MS, scopesOf(worker, key));
+  await firstRefusal(Date.now() + DEAD_WITHIN_MS, scopesOf(worker.httpUrl, key));
   dialogue.send(stuffed(Buffer.from('text\r\n')));
   expect(await dialogue.reply()).toBe(DEAD);
   expect((await worker.desk.list(100)).filter((message) => message.record.keyId === id)).toEqual([]);
@@ -123,24 +100,24 @@ test('over HTTP a revoked key is refused by every process, for mail and for anyt
   const { key, id } = await workers[0]!.mint();
   for (const worker of workers) expect(await sendTo(worker, key)()).toBe('202');
   await workers[0]!.keys.update(id, { revokedAt: Date.now() });
-  const deadAt = Date.now() + BOUND_MS;
+  const deadAt = Date.now() + DEAD_WITHIN_MS;
   for (const worker of workers) {
     expect(await firstRefusal(deadAt, sendTo(worker, key))).toBe('401');
-    expect(await scopesOf(worker, key)()).toBe('401');
+    expect(await scopesOf(worker.httpUrl, key)()).toBe('401');
   }
 });
 
 test('a revocation whose push was lost is found within a second, on every process', async () => {
   const { key, id } = await workers[0]!.mint();
   const dialogues = await Promise.all(workers.map((worker) => worker.logIn(key)));
-  for (const worker of workers) expect(await scopesOf(worker, key)()).toBe('200');
+  for (const worker of workers) expect(await scopesOf(worker.httpUrl, key)()).toBe('200');
   // What `revoke` does, without telling anybody.
   const silent = redis.client().multi().hset(`postern:{keys}:key:${id}`, 'revoked_at', Date.now());
   await silent.incr('postern:{keys}:generation').exec();
-  const deadAt = Date.now() + BOUND_MS;
+  const deadAt = Date.now() + DEAD_WITHIN_MS;
   const replies = await Promise.all([
     ...dialogues.map((dialogue) => firstRefusal(deadAt, mailOn(dialogue))),
-    ...workers.map((worker) => firstRefusal(deadAt, scopesOf(worker, key))),
+    ...workers.map((worker) => firstRefusal(deadAt, scopesOf(worker.httpUrl, key))),
   ]);
   expect(replies).toEqual([DEAD, DEAD, '401', '401']);
 });
@@ -152,7 +129,7 @@ test('a subscription that was cut is not believed: the next command asks again',
   const client = redis.client();
   await client.hset(`postern:{keys}:key:${id}`, 'revoked_at', Date.now());
   await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-  expect(await firstRefusal(Date.now() + BOUND_MS, mailOn(dialogue))).toBe(DEAD);
+  expect(await firstRefusal(Date.now() + DEAD_WITHIN_MS, mailOn(dialogue))).toBe(DEAD);
 });
 
 test.each([
@@ -163,13 +140,13 @@ test.each([
   async (_how, cut, mend) => {
     const { key, id } = await workers[0]!.mint();
     const dialogue = await distant.logIn(key);
-    expect(await scopesOf(distant, key)()).toBe('200');
+    expect(await scopesOf(distant.httpUrl, key)()).toBe('200');
     cut();
     await workers[0]!.keys.update(id, { revokedAt: Date.now() });
-    const deadAt = Date.now() + BOUND_MS;
+    const deadAt = Date.now() + DEAD_WITHIN_MS;
     const [smtp, http] = await Promise.all([
       firstRefusal(deadAt, mailOn(dialogue)),
-      firstRefusal(deadAt, scopesOf(distant, key), /^[45]/),
+      firstRefusal(deadAt, scopesOf(distant.httpUrl, key), /^[45]/),
     ]);
     // Nobody knows whether the key is dead: a fault for now, not a revocation.
     expect([smtp, http]).toEqual([expect.stringMatching(/^451 4\.3\.0 /), '503']);
@@ -194,7 +171,7 @@ test('a message whose end comes while the wire to Redis is held up, and whose ke
   await workers[0]!.keys.update(id, { revokedAt: Date.now() });
   // What the worker remembers of keys is good for less than a second.
   const { key: witness } = await workers[0]!.mint();
-  await until('nothing is believed', async () => (await scopesOf(distant, witness)()) === '503');
+  await until('nothing is believed', async () => (await scopesOf(distant.httpUrl, witness)()) === '503');
   dialogue.send('text\r\n.\r\n');
   expect(await dialogue.reply()).toMatch(/^451 4\.3\.0 /);
   wire.stall(false);
