@@ -1,22 +1,22 @@
 // What tests of the calls that send mail need: a request, and the mail that came of it, read back by a MIME parser.
 import { simpleParser, type ParsedMail } from 'mailparser';
 import { ask } from './contract.js';
+import type { HttpAnswer as Answer } from './http.js';
 import type { TestWorker } from './worker.js';
 
-export interface HttpAnswer {
-  status: number;
-  headers: Headers;
-  text: string;
-  /** The body as JSON, or undefined. */
-  json: unknown;
-}
+export type HttpAnswer = Omit<Answer, 'headers'> & { headers: Headers };
 
 export type Json = Record<string, unknown>;
+
+/** One personalization, with `more` in place of or beside its members. */
+export const person = (more: Json = {}): Json => ({
+  personalizations: [{ to: [{ email: 'you@example.com' }], ...more }],
+});
 
 /** The least that can be sent, with `more` in place of or beside its members. */
 export function mail(more: Json = {}): Json {
   return {
-    personalizations: [{ to: [{ email: 'you@example.com' }] }],
+    ...person(),
     from: { email: 'app@example.com' },
     subject: 'Hello',
     content: [{ type: 'text/plain', value: 'It works.' }],

@@ -1,8 +1,7 @@
-// What ends a line for somebody ends no header field: through the fields of the old call, and through those of the new one
-// that are no part of a header at first sight.
+// What ends a line for somebody ends no header field: through every field of /v3/mail/send, and of the old call.
 import { scanHeader } from '../../../src/message/header-block.js';
 import { ask } from '../../support/contract.js';
-import { call, kept, mail, type Json } from '../../support/http-send.js';
+import { call, kept, mail, person, type Json } from '../../support/http-send.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
 
 let worker: TestWorker;
@@ -30,6 +29,40 @@ async function fieldNames(id: string): Promise<string[]> {
 
 describe.each(ENDS)('%s and a field behind it', (_name, end) => {
   const evil = `a${end}X-Evil: 1`;
+  const statusOf = (more: Json) =>
+    call(worker, '/v3/mail/send', { key, body: mail(more) }).then(({ status }) => status);
+
+  it('is refused in addresses, headers, file names, types and content ids', async () => {
+    const attachment = { content: 'YQ==', filename: 'a' };
+    const bodies: Json[] = [
+      { from: { email: `app@example.com${end}X` } },
+      person({ cc: [{ email: `a${end}b@example.com` }] }),
+      { reply_to: { email: `a@example${end}.com` } },
+      { headers: { 'X-A': evil } },
+      { headers: { [`X-A${end}X-Evil`]: '1' } },
+      { categories: [evil] },
+      { content: [{ type: `text/plain${end}`, value: 'x' }] },
+      { attachments: [{ ...attachment, filename: evil }] },
+      { attachments: [{ ...attachment, type: `text/plain${end}X-Evil: 1` }] },
+      { attachments: [{ ...attachment, disposition: 'inline', content_id: evil }] },
+    ];
+    expect(await Promise.all(bodies.map(statusOf))).toEqual(bodies.map(() => 400));
+  });
+
+  it('becomes a blank in names and subjects', async () => {
+    const body = mail({
+      ...person({ to: [{ email: 'you@example.com', name: evil }], substitutions: { tag: evil } }),
+      from: { email: 'app@example.com', name: evil },
+      subject: `${evil} tag`,
+    });
+    const answer = await call(worker, '/v3/mail/send', { key, body });
+    const id = answer.headers.get('x-message-id')!;
+    const { parsed } = await kept(worker, id);
+
+    expect(parsed.subject).toBe('a X-Evil: 1 a X-Evil: 1');
+    expect(parsed.from!.value[0]!.name).toBe('a X-Evil: 1');
+    expect(await fieldNames(id)).not.toContain('x-evil');
+  });
 
   it.each(['json', 'xml'])('gets nowhere through the fields of the old call (%s)', async (format) => {
     const form = { to: 'you@example.com', from: 'app@example.com', subject: 's', text: 't' };
@@ -59,15 +92,14 @@ describe.each(ENDS)('%s and a field behind it', (_name, end) => {
   });
 
   it('gets nowhere through arguments, tags and what is not acted on', async () => {
-    const person = { to: [{ email: 'you@example.com' }] };
     const bodies: Json[] = [
       { custom_args: { [evil]: evil } },
-      { personalizations: [{ ...person, substitutions: { Hello: evil } }] },
-      { personalizations: [{ ...person, substitutions: { Hello: 's' } }], sections: { s: evil } },
+      person({ substitutions: { Hello: evil } }),
+      { ...person({ substitutions: { Hello: 's' } }), sections: { s: evil } },
       {
         template_id: evil,
         ip_pool_name: evil,
-        personalizations: [{ ...person, dynamic_template_data: { [evil]: evil } }],
+        ...person({ dynamic_template_data: { [evil]: evil } }),
       },
       { tracking_settings: { ganalytics: { enable: true, utm_source: evil } } },
     ];
@@ -81,7 +113,7 @@ describe.each(ENDS)('%s and a field behind it', (_name, end) => {
   it('is refused in a batch id, a time and the content id of a plain attachment', async () => {
     const attachment = { content: 'YQ==', filename: 'a', content_id: evil };
     for (const more of [{ batch_id: evil }, { send_at: evil }, { attachments: [attachment] }]) {
-      expect((await call(worker, '/v3/mail/send', { key, body: mail(more) })).status).toBe(400);
+      expect(await statusOf(more)).toBe(400);
     }
   });
 });

@@ -1,6 +1,6 @@
 // POST /v3/mail/send: bodies that are no request, or would be too much work.
 import { gzipSync } from 'node:zlib';
-import { call, mail, type Json } from '../../support/http-send.js';
+import { call, mail, person } from '../../support/http-send.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
 
 let worker: TestWorker;
@@ -10,8 +10,6 @@ beforeAll(async () => {
   ({ key } = await worker.mint());
 });
 afterAll(() => worker.stop());
-
-const person = (more: Json) => ({ personalizations: [{ to: [{ email: 'you@example.com' }], ...more }] });
 
 describe('a request that is no request', () => {
   it.each([

@@ -1,5 +1,5 @@
 // POST /v3/mail/send: what is refused, in SendGrid's words, field by field, and what no client can smuggle in.
-import { call, mail, type Json } from '../../support/http-send.js';
+import { call, mail, person, type Json } from '../../support/http-send.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
 
 let worker: TestWorker;
@@ -12,8 +12,6 @@ afterAll(() => worker.stop());
 
 const HELP = 'http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html#message';
 const to = [{ email: 'you@example.com' }];
-const person = (more: Json) => ({ personalizations: [{ to, ...more }] });
-
 async function faultsOf(body: unknown): Promise<unknown> {
   const { status, json } = await call(worker, '/v3/mail/send', { key, body });
   expect(status).toBe(400);

@@ -1,8 +1,6 @@
-// POST /v3/mail/send: whatever a client sends is answered, nothing of it ends a header field, and what is accepted comes
-// back from the MIME as it was meant.
+// POST /v3/mail/send: whatever a client sends is answered, and what is accepted comes back from the MIME as it was meant.
 import fc from 'fast-check';
-import { scanHeader } from '../../../src/message/header-block.js';
-import { call, kept, mail, type Json } from '../../support/http-send.js';
+import { call, kept, mail } from '../../support/http-send.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
 
 let worker: TestWorker;
@@ -12,54 +10,6 @@ beforeAll(async () => {
   ({ key } = await worker.mint());
 });
 afterAll(() => worker.stop());
-
-const to = [{ email: 'you@example.com' }];
-const person = (more: Json) => ({ personalizations: [{ to, ...more }] });
-
-describe.each([
-  ['CR and LF', '\r\n'],
-  ['LF', '\n'],
-  ['CR', '\r'],
-  ['NUL', '\0'],
-  ['NEL', '\u0085'],
-  ['LS', '\u2028'],
-  ['PS', '\u2029'],
-])('%s and a field behind it', (_name, end) => {
-  const evil = `a${end}X-Evil: 1`;
-  const refused = (more: Json) => call(worker, '/v3/mail/send', { key, body: mail(more) }).then(({ status }) => status);
-
-  it('is refused in addresses, headers, file names, types and content ids', async () => {
-    const attachment = { content: 'YQ==', filename: 'a' };
-    const bodies: Json[] = [
-      { from: { email: `app@example.com${end}X` } },
-      person({ cc: [{ email: `a${end}b@example.com` }] }),
-      { reply_to: { email: `a@example${end}.com` } },
-      { headers: { 'X-A': evil } },
-      { headers: { [`X-A${end}X-Evil`]: '1' } },
-      { categories: [evil] },
-      { content: [{ type: `text/plain${end}`, value: 'x' }] },
-      { attachments: [{ ...attachment, filename: evil }] },
-      { attachments: [{ ...attachment, type: `text/plain${end}X-Evil: 1` }] },
-      { attachments: [{ ...attachment, disposition: 'inline', content_id: evil }] },
-    ];
-    expect(await Promise.all(bodies.map(refused))).toEqual(bodies.map(() => 400));
-  });
-
-  it('becomes a blank in names and subjects', async () => {
-    const body = mail({
-      ...person({ to: [{ email: 'you@example.com', name: evil }], substitutions: { tag: evil } }),
-      from: { email: 'app@example.com', name: evil },
-      subject: `${evil} tag`,
-    });
-    const answer = await call(worker, '/v3/mail/send', { key, body });
-    const { parsed, raw } = await kept(worker, answer.headers.get('x-message-id')!);
-
-    expect(parsed.subject).toBe('a X-Evil: 1 a X-Evil: 1');
-    expect(parsed.from!.value[0]!.name).toBe('a X-Evil: 1');
-    const names = scanHeader(Buffer.from(raw, 'latin1')).fields.map(({ name }) => name);
-    expect(names).not.toContain('x-evil');
-  });
-});
 
 /** Values that stand where a field is, and anywhere else. */
 const anything = fc.jsonValue({ maxDepth: 3 });
