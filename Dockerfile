@@ -6,16 +6,15 @@ FROM node:20-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY esbuild.config.js ./
 COPY src src
-RUN npm run -s build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run -s build
 
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production \
     POSTERN_HOST=0.0.0.0 \
     POSTERN_DATA_DIR=/data
 WORKDIR /app
-COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
 COPY bin/postern bin/postern

@@ -2,7 +2,7 @@
 // The defaults are in config/default.yml alone; a test holds the two equal.
 import { hostname as machineName, availableParallelism } from 'node:os';
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** An empty text from the environment is no number, least of all 0. */
 const number = (schema: z.ZodCoercedNumber) =>

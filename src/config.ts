@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { OperatorError, messageOf } from './base/fault.js';
 import { maskUrl } from './base/mask.js';
 import { schema, type Config } from './config-schema.js';

@@ -38,10 +38,10 @@ export async function certificateFiles(
 async function makeCertificate(files: CertificateFiles, folder: string, hostname: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   // Loaded here only: its memory is not wanted in every process.
-  const { generate } = await import('selfsigned');
+  const { default: selfsigned } = await import('selfsigned');
   const notAfterDate = new Date(Date.now() + VALID_DAYS * 86_400_000);
   const altNames = [...new Set([hostname, 'localhost'])].map((value) => ({ type: 2 as const, value }));
-  const pair = await generate([{ name: 'commonName', value: hostname.slice(0, 64) }], {
+  const pair = await selfsigned.generate([{ name: 'commonName', value: hostname.slice(0, 64) }], {
     ...{ keyType: 'ec', curve: 'P-256', algorithm: 'sha256', notAfterDate },
     extensions: [{ name: 'subjectAltName', altNames: [...altNames, { type: 7, ip: '127.0.0.1' }] }],
   });

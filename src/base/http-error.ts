@@ -1,6 +1,6 @@
 // What an HTTP client reads when something is refused: the two body shapes of the API, and a throwable answer.
 // Promise: no text of the inside gets out; a status without a text of its own gets a fixed one.
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface FieldError {
   field: string | null;

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import fastifySwagger from '@fastify/swagger';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { readBodies } from './http-body.js';
 import { errorBody, HttpFault, mailErrorBody, statusText, type FieldError } from './http-error.js';
 import { listenFault } from './listen-fault.js';

@@ -3,7 +3,7 @@
 // reorder nor take out an entry without `breakIn` saying so. Entries cut off at the end, with the head set back to
 // match, are the one thing that cannot be seen from the inside.
 import { createHmac } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export type AuditAction = 'create' | 'update' | 'rotate' | 'revoke' | 'refused';
 

@@ -1,6 +1,6 @@
 // A key as Redis keeps it: one hash, no secret in it, only the HMAC of the key. Field names are part of the store's
 // format; a field that cannot be read makes the key unusable, never freer.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Restrictions } from './policy.js';
 
 export interface KeyRecord {

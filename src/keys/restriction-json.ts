@@ -1,7 +1,7 @@
 // Restrictions as the HTTP API takes them: `{"from": ["example.com"], "rate": "100/1m", ...}`, read by the same
 // readers as the options of the command line, so that both accept and refuse the same. Strict: a member that is not
 // known is an error, because a restriction that is passed over would leave the key too free.
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../base/fault.js';
 import type { Restrictions } from './policy.js';
 import { readAddressOrDomain, readAllowance, readNetwork } from './restriction-text.js';

@@ -1,7 +1,7 @@
 // What the calls of /v3/api_keys take and answer, as schemas: they validate, they write the answers, and
 // GET /openapi.json is made from them.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { messageOf } from '../base/fault.js';
 import { errorBody, refusalSchemas } from '../base/http-error.js';
 import { SchemaFault } from '../base/http-server.js';

@@ -1,5 +1,5 @@
 // For load balancers and Prometheus: is the process alive, may it be sent mail, and its figures.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpGate } from '../authenticate/bearer.js';
 import { isLoopback } from '../base/address.js';
 import { refusalSchemas } from '../base/http-error.js';

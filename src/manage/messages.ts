@@ -1,6 +1,6 @@
 // /v3/messages: what became of messages, as `postern messages --json` tells it. Never the text of a message: whoever
 // may read the state of all mail need not read the mail.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpGate } from '../authenticate/bearer.js';
 import { fault, refusalSchemas } from '../base/http-error.js';
 import type { HttpServer } from '../base/http-server.js';

@@ -1,7 +1,7 @@
 // What every route has in common, on a server with routes of this test alone.
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fault, HttpFault, mailErrorBody } from '../../src/base/http-error.js';
 import { makeHttpServer, openHttp, type HttpServer } from '../../src/base/http-server.js';
 import { StoreUnavailable } from '../../src/base/redis.js';

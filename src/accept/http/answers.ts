@@ -1,6 +1,6 @@
 // What an API client is told when something is refused: the statuses and words of SendGrid, made from the one table of
 // refusals. What only HTTP can refuse (a Content-Type, an encoding) is a RequestFault of its own.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Reason, Refusal } from '../../message/refusal.js';
 import { wholeFault, type Fault } from './fault.js';
 

@@ -1,5 +1,5 @@
 // What is wrong with a request to send mail, in SendGrid's words: which field, what about it, and where to read on.
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 export interface Fault {
   message: string;

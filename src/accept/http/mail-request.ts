@@ -1,6 +1,6 @@
 // The body of POST /v3/mail/send, each field by itself: its type, its bounds, and SendGrid's words for what is wrong with
 // it. Rules between fields are in mail-rules.ts. Unknown members are left out, null is the same as absent.
-import { z } from 'zod';
+import * as z from 'zod';
 import { readMailbox } from './mailbox.js';
 import { hasControls } from './controls.js';
 

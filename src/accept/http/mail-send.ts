@@ -1,7 +1,7 @@
 // POST /v3/mail/send. The key is checked before the body is read; the body is read within the budget; then every fault
 // of it is told at once, or its messages are sent.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpGate } from '../../authenticate/bearer.js';
 import type { HttpServer } from '../../base/http-server.js';
 import { badRequest, mailRefusals, unsupported } from './answers.js';

@@ -1,6 +1,6 @@
 // Batches of scheduled mail: /v3/mail/batch makes their ids, /v3/user/scheduled_sends holds back or drops what was sent
 // with one of them and is not under way yet. Both can be taken back until the time has come.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpGate } from '../../authenticate/bearer.js';
 import { fault, refusalSchemas } from '../../base/http-error.js';
 import type { HttpServer } from '../../base/http-server.js';

@@ -1,7 +1,7 @@
 // POST /api/mail.send.json and .xml, the call of SendGrid's old API. It differs in its shape only: a form becomes the
 // request of the new call. Its credentials may stand in the form, `api_user` and `api_key`; never in the URL.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpGate } from '../../authenticate/bearer.js';
 import type { HttpServer } from '../../base/http-server.js';
 import { badRequest, type RequestFault } from './answers.js';
