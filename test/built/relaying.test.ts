@@ -1,8 +1,10 @@
 // With relay.url, what a client sends arrives at the next hop: the same envelope, the same octets, trace fields in
 // front and nothing else changed.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { closedPort } from '../support/built-port.js';
 import { logIn, submit, submitOnce, type Mail } from '../support/built-mail.js';
-import { startPostern, type ReadyPostern } from '../support/built-server.js';
+import { startPostern, temporaryFolder, type ReadyPostern } from '../support/built-server.js';
 import { makeCertificate } from '../support/certificate.js';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
 import { until } from '../support/until.js';
@@ -222,13 +224,16 @@ describe('the envelope', () => {
 });
 
 describe('a second relay, behind one that is down', () => {
-  it('gets the mail, over TLS and with its login, and the password is not shown', async () => {
+  it('gets the mail, over TLS that checks and with its login, and the password is not shown', async () => {
     const auth = { user: 'relay@example.com', pass: 'p@ss:w%rd' };
-    const secure = await startNextHop({ tls: await makeCertificate(), auth });
+    const pair = await makeCertificate();
+    const secure = await startNextHop({ tls: pair, auth });
+    const authority = join(temporaryFolder(), 'authority.pem');
+    writeFileSync(authority, pair.cert);
     try {
       const login = `${encodeURIComponent(auth.user)}:${encodeURIComponent(auth.pass)}`;
-      const urls = `smtp://127.0.0.1:${await closedPort()}, smtp://${login}@127.0.0.1:${secure.port}?tls=insecure`;
-      const relaying = await startPostern({ env: { POSTERN_RELAY_URL: urls } });
+      const urls = `smtp://127.0.0.1:${await closedPort()}, smtp://${login}@127.0.0.1:${secure.port}?tls=required`;
+      const relaying = await startPostern({ env: { POSTERN_RELAY_URL: urls, NODE_EXTRA_CA_CERTS: authority } });
       const id = await submitOnce(relaying.smtp, relaying.key());
 
       const [message] = await secure.waitForMessages(1);

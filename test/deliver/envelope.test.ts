@@ -37,3 +37,22 @@ test('an address that needs SMTPUTF8 is not sent to a next hop without it: it fa
   expect(hop.messages.slice(before).flatMap(({ recipients }) => recipients)).not.toContain('\u0436@example.com');
   await dialogue.close();
 });
+
+test('octets above 127 go to a next hop without 8BITMIME as they are, and it is not told of an extension it has not', async () => {
+  const plain = await startNextHop({ extensions: ['PIPELINING'] });
+  const relaying = await startTestWorker({ env: { POSTERN_RELAY_URL: plain.url } });
+  try {
+    const dialogue = await relaying.logIn((await relaying.mint()).key);
+    expect(await dialogue.line('MAIL FROM:<app@example.com> BODY=8BITMIME')).toMatch(/^250 /);
+    expect(await dialogue.line('RCPT TO:<a@example.com>')).toMatch(/^250 /);
+    expect(await dialogue.line('DATA')).toMatch(/^354 /);
+    queueId(await dialogue.line('Subject: x\r\n\r\nGr\u00fc\u00dfe\r\n.'));
+    const [message] = await plain.waitForMessages(1);
+    expect(message!.mailParams).toBe('');
+    expect(message!.data.toString()).toMatch(/\r\n\r\nGr\u00fc\u00dfe\r\n$/);
+    await dialogue.close();
+  } finally {
+    await relaying.stop();
+    await plain.stop();
+  }
+});

@@ -1,6 +1,6 @@
 // How a test tells the fake next hop what to do: a function that is asked before every answer. The answer decides
 // the effect as well, so that what the hop says and what it holds to be true can never differ.
-export type Stage = 'connect' | 'ehlo' | 'auth' | 'mail' | 'rcpt' | 'data' | 'message' | 'quit';
+export type Stage = 'connect' | 'ehlo' | 'starttls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'message' | 'quit';
 
 export interface HopEvent {
   stage: Stage;

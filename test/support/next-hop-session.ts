@@ -65,7 +65,7 @@ export class NextHopSession {
       case 'HELO':
         return this.#hello(line);
       case 'STARTTLS':
-        return this.#startTls();
+        return this.#startTls(line);
       case 'AUTH':
         return this.#authenticate(line);
       case 'MAIL':
@@ -102,9 +102,11 @@ export class NextHopSession {
     return lines.map((text, index) => `250${index < lines.length - 1 ? '-' : ' '}${text}`).join('\n');
   }
 
-  #startTls(): void {
+  async #startTls(line: string): Promise<void> {
     if (!this.hop.tls || this.#wire.encrypted) return this.#wire.say('502 5.5.1 no STARTTLS here');
-    this.#wire.say('220 2.0.0 go ahead');
+    const verdict = await this.#decide('starttls', line, '220 2.0.0 go ahead');
+    this.#wire.send(verdict);
+    if (!isPositive(verdict) || this.#wire.over) return;
     this.#wire.encrypt(this.hop.tls);
     this.#greeted = false;
   }
