@@ -1,5 +1,6 @@
 // Connections to Redis, on real servers: no command is sent twice, and a fault is told once, however often it comes back.
-import { connectRedis, whenReady } from '../../src/base/redis.js';
+import { rm } from 'node:fs/promises';
+import { connectRedis, storeFault, whenReady } from '../../src/base/redis.js';
 import { closedPort } from '../support/built-port.js';
 import { TestLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
@@ -64,5 +65,24 @@ it('a database that the server does not have is a fault, and not database 0', as
     await expect(whenReady(client, PATIENCE_MS)).rejects.toThrow('SELECT is not allowed');
   } finally {
     client.disconnect();
+  }
+});
+
+it('a server that cannot write its files (MISCONF) is full: a command that asks for a write says so', async () => {
+  const failing = await startRedis({ args: ['--save', '3600 1'] });
+  try {
+    const client = failing.client();
+    await client.ping();
+    await rm(failing.dir, { recursive: true });
+    await client.bgsave();
+    await until('the save has failed', async () =>
+      (await client.info('persistence')).includes('rdb_last_bgsave_status:err'),
+    );
+    for (const write of [client.set('a', '1'), client.eval('return redis.call("SET", KEYS[1], "1")', 1, 'a')]) {
+      const fault = storeFault(await write.catch((error: unknown) => error));
+      expect([fault.name, fault.message]).toEqual(['StoreFull', expect.stringMatching(/^MISCONF /)]);
+    }
+  } finally {
+    await failing.stop();
   }
 });
