@@ -54,7 +54,7 @@ export class RedisSource implements ClaimSource, Claimer {
     private readonly blocking: RedisClient,
     private readonly shard: Shard,
     readonly consumer: string,
-    private readonly settings: { leaseSeconds: number },
+    private readonly settings: { leaseSeconds: number; keepHours: number; maxDone: number },
     private readonly clock: Clock,
     private readonly onDamaged: (damage: Damage) => void,
   ) {}
@@ -127,7 +127,8 @@ export class RedisSource implements ClaimSource, Claimer {
 
   async promote(now: number): Promise<number> {
     const keys = [this.shard.later, this.shard.ready, this.shard.batches];
-    return Number(await promote.run(this.redis, keys, [this.shard.prefix, now, PROMOTE_AT_ONCE]));
+    const bounds = [this.settings.keepHours * 3_600_000, this.settings.maxDone];
+    return Number(await promote.run(this.redis, keys, [this.shard.prefix, now, PROMOTE_AT_ONCE, ...bounds]));
   }
 
   /** What cannot be given back now is taken over when its lease has run out. */

@@ -91,7 +91,7 @@ export interface ClaimSource {
   reclaim(max: number): Promise<Lease[]>;
   /** Gives back what was claimed and not returned by `claim`; nothing is claimed any more. */
   close(): Promise<void>;
-  /** Moves deferred messages that are due back to the queue. @returns how many. */
+  /** Moves deferred messages that are due back to the queue, and forgets what ended too long ago. @returns how many moved. */
   promote(now: number): Promise<number>;
 }
 

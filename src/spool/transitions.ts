@@ -266,8 +266,8 @@ export const PAUSED = 8.64e15;
 
 /**
  * Messages that are due become ready. Those of a batch that was cancelled end, those of a paused one stay until the
- * batch is resumed; both only before their first attempt.
- * KEYS: later, ready, batches. ARGV: prefix, now, count. Returns how many were due.
+ * batch is resumed; both only before their first attempt. What ended long ago is forgotten, also where no mail comes.
+ * KEYS: later, ready, batches. ARGV: prefix, now, count, keep ms, max done. Returns how many were due.
  */
 export const PROMOTE = `#!lua flags=allow-oom${HOLDER}${FINISH}
 local p, now = ARGV[1], tonumber(ARGV[2])
@@ -291,6 +291,7 @@ for _, id in ipairs(due) do
     end
   end
 end
+trim_done(p, now, tonumber(ARGV[4]), tonumber(ARGV[5]))
 return #due`;
 
 /**

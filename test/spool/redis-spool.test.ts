@@ -222,6 +222,20 @@ test('histories and captured mail are forgotten beyond their bounds: number, byt
   expect(await kinds()).toEqual(['captured-bytes', 'done', 'index', 'm', 'ready']);
 });
 
+test('histories are forgotten when their time is over, also where no mail comes any more', async () => {
+  const clock = new TestClock();
+  const { spool, desk, put } = spoolOf({ clock, keepHours: 1 });
+  await put('x');
+  const [lease] = await claimed(spool);
+  await spool.settle(lease!, all(lease!, 'delivered'));
+  const waiting = await put('y');
+  const [source] = spool.sources();
+  await source!.promote(clock.now() + 3_599_000);
+  expect(await desk.list(10)).toHaveLength(2);
+  await source!.promote(clock.now() + 3_601_000);
+  expect((await desk.list(10)).map(({ record }) => record.id)).toEqual([waiting.id]);
+});
+
 test('a full store says so, and what is under way can still be settled', async () => {
   const { spool, put, client } = spoolOf();
   await put('x');
