@@ -6,7 +6,7 @@ FROM node:20-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY esbuild.config.js ./
+COPY tsconfig.json esbuild.config.js ./
 COPY src src
 RUN npm run -s build
 
