@@ -77,7 +77,9 @@ export class EmbeddedRedis {
   }
 
   async #leave(): Promise<void> {
-    const client = new Redis({ path: this.#socket, protocol: 2, retryStrategy: () => null });
+    // The library keeps a timer for a connection that is closed when its server is gone, and this process would wait for it.
+    const once = { protocol: 2, retryStrategy: () => null, disconnectTimeout: 0 } as const;
+    const client = new Redis({ path: this.#socket, ...once });
     client.on('error', () => {});
     try {
       if (await othersConnected(client)) return;
