@@ -34,6 +34,10 @@ export default tseslint.config(
         'error',
         { name: 'fetch', message: 'Use ask of test/support/contract.ts: it holds the answer against /openapi.json.' },
       ],
+      'no-restricted-imports': [
+        'error',
+        { name: 'fast-check', message: 'Take it from test/support/properties.ts, which sets the seed.' },
+      ],
     },
   },
   { files: ['**/*.js', '**/*.cjs'], ...tseslint.configs.disableTypeChecked },

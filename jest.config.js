@@ -20,6 +20,7 @@ export default {
   testTimeout: 180_000,
   // Most of a test is waiting for a process or a socket: more files at once than jest would run beside few cores.
   maxWorkers: Math.max(3, availableParallelism() - 1),
+  reporters: ['default', '<rootDir>/test/support/failure-list.js'],
   // A test that failed may leave a server behind; the run must end all the same.
   forceExit: true,
 };

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { Newlines } from '../../src/accept/newlines.js';
 import { Refusal } from '../../src/message/refusal.js';
+import { fc, runs } from '../support/properties.js';
 
 function run(octets: Buffer, cuts: number[], mode: 'normalize' | 'refuse'): Buffer | Refusal {
   const newlines = new Newlines(mode);
@@ -26,7 +26,7 @@ test('normalized text has CRLF line ends alone, wherever it was cut, and clean t
       const expected = text.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n');
       expect((run(text, at, 'normalize') as Buffer).toString('latin1')).toBe(expected);
     }),
-    { numRuns: 2000 },
+    runs(2000),
   );
 });
 
@@ -41,7 +41,7 @@ test('refusing refuses exactly what normalizing would change', () => {
       const result = run(text, at, 'refuse');
       expect(result instanceof Refusal).toBe(changes);
     }),
-    { numRuns: 2000 },
+    runs(2000),
   );
 });
 

@@ -1,6 +1,6 @@
 // Replies as octets (RFC 5321 4.2 and 4.5.3.1.5): one line each, whatever stands in the text, and never one too long.
-import fc from 'fast-check';
 import { replyText } from '../../src/accept/smtp/reply-text.js';
+import { fc } from '../support/properties.js';
 
 it('makes one line, or a line for each of several with a hyphen before the last', () => {
   expect(replyText(250, '2.1.0', 'Ok')).toBe('250 2.1.0 Ok\r\n');

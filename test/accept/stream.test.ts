@@ -1,7 +1,7 @@
 // Guards an upgrade of smtp-server: its private members carry our parser.
-import fc from 'fast-check';
 import type { PassThrough } from 'node:stream';
 import { StrictStream } from '../../src/accept/smtp/stream.js';
+import { fc, runs } from '../support/properties.js';
 
 interface Seen {
   lines: string[];
@@ -70,7 +70,7 @@ test('a message ends where RFC 5321 says, and only there, in any soup of dots an
       const seen = await feed(Buffer.from(`DATA\r\n${text}`, 'latin1'), cuts);
       expect(seen.messages[0]).toBe(message);
     }),
-    { numRuns: 4000 },
+    runs(4000),
   );
 });
 
@@ -85,7 +85,7 @@ test('pipelined commands behind a message are read as commands', async () => {
         badEnding: false,
       });
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });
 

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { maskKeys } from '../../src/base/mask.js';
+import { fc } from '../support/properties.js';
 
 const part = (length: number) =>
   fc.string({ unit: fc.constantFrom(...'aZ09-_'), minLength: length, maxLength: length });

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { framed } from '../../src/deliver/outgoing-connection.js';
+import { fc } from '../support/properties.js';
 
 const onTheWire = (text: string): string => Buffer.concat(framed(Buffer.from(text))).toString();
 

@@ -1,7 +1,7 @@
 // What is within a bound is less in every respect, whatever the bound: as a property, not only by examples.
-import fc from 'fast-check';
 import { isWithin, restrictionsBeyond, withInherited } from '../../src/keys/delegation.js';
 import { addressMatches, networkMatches, type Restrictions } from '../../src/keys/policy.js';
+import { fc, runs } from '../support/properties.js';
 
 const address = fc.constantFrom(
   'example.com',
@@ -69,7 +69,7 @@ it('nothing within a bound may do what the bound may not', () => {
       }
       expect(Boolean(bound.require_tls) && !wanted.require_tls).toBe(false);
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 

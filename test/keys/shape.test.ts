@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { systemRandom } from '../../src/base/ids.js';
 import { maskKeys } from '../../src/base/mask.js';
 import { makeKey, parseKey } from '../../src/keys/shape.js';
+import { fc, runs } from '../support/properties.js';
 
 test('a key has the shape of a SendGrid key, and is read back', () => {
   for (let count = 0; count < 500; count++) {
@@ -25,7 +25,7 @@ test('no other text of the same length is a key but by chance of one in four tho
       fc.pre(other !== text);
       expect(parseKey('SG', other)).toBeUndefined();
     }),
-    { numRuns: 3000 },
+    runs(3000),
   );
   fc.assert(fc.property(fc.string(), (any) => parseKey('SG', any) === undefined));
 });

@@ -1,7 +1,7 @@
 // Whatever JSON a client sends, the answer is a 2xx or a well-formed 4xx that the OpenAPI document describes.
-import fc from 'fast-check';
 import { asker, type Ask } from '../support/contract.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
+import { fc, runs } from '../support/properties.js';
 
 let worker: TestWorker;
 let ask: Ask;
@@ -73,7 +73,7 @@ it.each(['POST', 'PUT', 'PATCH', 'DELETE'])(
         expect(errors.length).toBeGreaterThan(0);
         for (const { message } of errors) expect(message).toMatch(/\S/);
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   },
   60_000,
@@ -87,6 +87,6 @@ it('to any path and query under /v3', async () => {
       });
       expect(status).toBeLessThan(500);
     }),
-    { numRuns: 100 },
+    runs(100),
   );
 });

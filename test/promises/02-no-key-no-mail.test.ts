@@ -1,9 +1,9 @@
 // Promise 2: nothing is accepted without a verified key that holds mail.send, at any point of a session.
-import fc from 'fast-check';
 import { ask } from '../support/contract.js';
 import { mail } from '../support/http-send.js';
 import { openDialogue, type Dialogue } from '../support/dialogue.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
+import { fc, runs } from '../support/properties.js';
 
 let worker: TestWorker;
 
@@ -106,7 +106,7 @@ test('no key that differs from a real one in a single character is accepted', as
         /^535 5\.7\.8 Authentication failed: Bad/,
       );
     }),
-    { numRuns: 200 },
+    runs(200),
   );
   await dialogue.close();
 });
@@ -154,7 +154,7 @@ test('random dialogues without a key never reach a message', async () => {
       await dialogue.close();
       expect(replies.filter((reply) => /^(235|354|250 2\.[16])/.test(reply))).toEqual([]);
     }),
-    { numRuns: 150 },
+    runs(150),
   );
   await nothingIsKept();
 });

@@ -1,8 +1,8 @@
 // Promise 6: bytes arrive as they left, for every body a client can send (bare CR and LF aside, as the setting says).
-import fc from 'fast-check';
 import { startNextHop, type NextHop } from '../support/next-hop.js';
 import { SMUGGLED, WRONG_ENDS } from '../support/wrong-ends.js';
 import { startTestWorker, stuffed, submit, type TestWorker } from '../support/worker.js';
+import { fc, runs } from '../support/properties.js';
 
 let hop: NextHop;
 let worker: TestWorker;
@@ -52,7 +52,7 @@ test('any lines of any octets but CR, LF and NUL, however they are cut into pack
       ]);
       expect((await relay(octets, cuts)).equals(octets)).toBe(true);
     }),
-    { numRuns: 60 },
+    runs(60),
   );
 });
 

@@ -1,7 +1,7 @@
 // Paging through messages that many share their millisecond with.
-import fc from 'fast-check';
 import type { StoredMessage } from '../../src/message/stored-message.js';
 import { findMessages, type Place } from '../../src/report/search.js';
+import { fc, runs } from '../support/properties.js';
 
 function stored(id: string, acceptedAt: number): StoredMessage {
   const envelope = { from: '', to: [], bodyType: '8BITMIME' as const, smtpUtf8: false };
@@ -49,6 +49,6 @@ it('whoever follows `next` meets every message once, newest first', async () => 
       const times = seen.map(({ record }) => record.acceptedAt);
       expect(times).toEqual([...times].sort((a, b) => b - a));
     }),
-    { numRuns: 40 },
+    runs(40),
   );
 });

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import fc from 'fast-check';
 import { makeCertificate } from './certificate.js';
 import { openDialogue, type Dialogue, type DialogueOptions } from './dialogue.js';
 import { startNextHop, type NextHop, type NextHopOptions } from './next-hop.js';
+import { fc, runs } from './properties.js';
 
 const opened: (() => Promise<void>)[] = [];
 let certificate: { key: string; cert: string };
@@ -102,7 +102,7 @@ describe('the fake next hop', () => {
         expect(hop.messages).toHaveLength(before + 1);
         expect(hop.messages.at(-1)?.data.toString('latin1')).toBe(text);
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 

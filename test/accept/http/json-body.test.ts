@@ -1,7 +1,7 @@
 // JSON that is read in pieces: the same value as JSON.parse, the same refusals, and long attachments apart from it.
-import fc from 'fast-check';
 import { isBase64 } from '../../../src/accept/http/base64.js';
 import { JsonReader, NotUtf8 } from '../../../src/accept/http/json-body.js';
+import { fc, runs } from '../../support/properties.js';
 
 /** @param blockBytes octets looked at in one go. @param shortLength of texts that are not set apart. */
 function read(octets: Buffer, pieceBytes: number, blockBytes?: number, shortLength?: number) {
@@ -46,7 +46,7 @@ test('the value is that of JSON.parse, however the octets are cut', () => {
     fc.property(written, sizes, (json, cut) => {
       expect(whole(Buffer.from(json), ...cut)).toEqual(JSON.parse(json));
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 
@@ -58,7 +58,7 @@ test('what JSON.parse refuses is refused, and nothing else', () => {
       const octets = Buffer.from(json.slice(0, start) + added + json.slice(start + removed));
       expect(outcome(() => whole(octets, ...cut))).toEqual(outcome(() => JSON.parse(octets.toString())));
     }),
-    { numRuns: 1000 },
+    runs(1000),
   );
 });
 

@@ -1,7 +1,7 @@
 // POST /v3/mail/send: whatever a client sends is answered, and what is accepted comes back from the MIME as it was meant.
-import fc from 'fast-check';
 import { call, kept, mail } from '../../support/http-send.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
+import { fc, runs } from '../../support/properties.js';
 
 let worker: TestWorker;
 let key: string;
@@ -53,7 +53,7 @@ it('answers any JSON with 2xx or with errors in the right shape', async () => {
       );
       return status === 400 && errors.length > 0 && shaped;
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });
 
@@ -72,6 +72,6 @@ it('composes what it accepts: names, subjects, headers and texts come back as th
       const { parsed } = await kept(worker, answer.headers.get('x-message-id')!);
       expect([parsed.from!.value[0]!.name, parsed.subject, parsed.text!.trimEnd()]).toEqual([name, subject, value]);
     }),
-    { numRuns: 100 },
+    runs(100),
   );
 });

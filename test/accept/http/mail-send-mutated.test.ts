@@ -1,10 +1,10 @@
 // POST /v3/mail/send: a request that is right, with one to three of its values changed. It is answered with 202 or with
 // errors in the right shape, and what was accepted parses back to what was sent.
-import fc from 'fast-check';
 import type { AddressObject } from 'mailparser';
 import { scanHeader } from '../../../src/message/header-block.js';
 import { call, kept, type HttpAnswer, type Json } from '../../support/http-send.js';
 import { startTestWorker, type TestWorker } from '../../support/worker.js';
+import { fc, runs } from '../../support/properties.js';
 
 let worker: TestWorker;
 let key: string;
@@ -162,7 +162,7 @@ it('is answered with 202, and then comes back as it was meant, or with errors in
       expect(errors.length).toBeGreaterThan(0);
       for (const { message } of errors) expect(message).toMatch(/\S/);
     }),
-    { numRuns: 250 },
+    runs(250),
   );
 });
 

@@ -1,6 +1,6 @@
 // Forms that are read in pieces: the fields are those of URLSearchParams, however the octets are cut.
-import fc from 'fast-check';
 import { UrlencodedReader } from '../../../src/accept/http/urlencoded.js';
+import { fc, runs } from '../../support/properties.js';
 
 function read(octets: Buffer, pieceBytes: number): [string, string][] {
   const fields: [string, string][] = [];
@@ -23,7 +23,7 @@ test('fields, escapes and blanks are read as URLSearchParams reads them', () => 
       const named = [...new URLSearchParams(encoded)].filter(([name]) => name !== '');
       expect(read(Buffer.from(encoded), pieceBytes)).toEqual(named);
     }),
-    { numRuns: 1000 },
+    runs(1000),
   );
 });
 
