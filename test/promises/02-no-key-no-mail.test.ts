@@ -95,20 +95,20 @@ test('what was authenticated in the clear is forgotten at STARTTLS', async () =>
 test('no key that differs from a real one in a single character is accepted', async () => {
   const { key } = await worker.mint();
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.';
-  const dialogue = await openDialogue(worker.port);
-  await dialogue.ehlo();
   const mutation = fc.record({ at: fc.nat(key.length - 1), to: fc.constantFrom(...alphabet) });
   await fc.assert(
     fc.asyncProperty(mutation, async ({ at, to }) => {
       const wrong = key.slice(0, at) + to + key.slice(at + 1);
       fc.pre(wrong !== key);
+      const dialogue = await openDialogue(worker.port);
+      await dialogue.ehlo();
       expect(await dialogue.line(`AUTH PLAIN ${base64(`\0apikey\0${wrong}`)}`)).toMatch(
         /^535 5\.7\.8 Authentication failed: Bad/,
       );
+      await dialogue.close();
     }),
     runs(200),
   );
-  await dialogue.close();
 });
 
 test('random dialogues without a key never reach a message', async () => {

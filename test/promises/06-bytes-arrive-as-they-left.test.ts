@@ -6,10 +6,12 @@ import { fc, runs } from '../support/properties.js';
 
 let hop: NextHop;
 let worker: TestWorker;
+let key: string;
 
 beforeAll(async () => {
   hop = await startNextHop();
   worker = await startTestWorker({ env: { POSTERN_RELAY_URL: hop.url } });
+  key = (await worker.mint()).key;
 });
 afterAll(async () => {
   await worker.stop();
@@ -22,7 +24,6 @@ const TRACE = /^Received: from [^\r]*\r\n\tby [^\r]*\r\n\tid [^\r]*\r\n/;
 /** What arrived, less the one trace field. */
 async function relay(octets: Buffer, cuts: number[] = []): Promise<Buffer> {
   const before = hop.messages.length;
-  const { key } = await worker.mint();
   const dialogue = await worker.logIn(key);
   await dialogue.line('MAIL FROM:<a@example.com> BODY=8BITMIME');
   await dialogue.line('RCPT TO:<b@example.com>');
@@ -84,7 +85,6 @@ test('bare CR and bare LF become CRLF, and so does their dot', async () => {
 });
 
 test.each(WRONG_ENDS)('the wrong end of data %j ends nothing, here or at the next hop', async (wrong) => {
-  const { key } = await worker.mint();
   const dialogue = await worker.logIn(key);
   const before = hop.messages.length;
   for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await dialogue.line(line);
