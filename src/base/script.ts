@@ -1,5 +1,6 @@
 // Runs a Lua script by its hash; the text goes over the wire once per server.
 import { createHash } from 'node:crypto';
+import type { ChainableCommander } from 'ioredis';
 import { messageOf } from './fault.js';
 import { storeFault, throwStoreFault, type RedisClient } from './redis.js';
 
@@ -20,5 +21,24 @@ export class Script {
       if (!messageOf(error).startsWith('NOSCRIPT')) throw storeFault(error);
     }
     return redis.eval(this.text, keys.length, ...keys, ...args).catch(throwStoreFault);
+  }
+
+  /**
+   * As `run`, in one transaction behind the commands that `queue` adds: all is done in one go, and synced once.
+   * @throws StoreUnavailable, StoreFull: then none of it was done, or nobody knows
+   */
+  async runBehind(
+    redis: RedisClient,
+    queue: (transaction: ChainableCommander) => void,
+    keys: string[],
+    args: Argument[],
+  ): Promise<unknown> {
+    const transaction = redis.multi();
+    queue(transaction);
+    transaction.evalsha(this.#sha, keys.length, ...keys, ...args);
+    const [error, result] = (await transaction.exec().catch(throwStoreFault))?.at(-1) ?? [new Error('no reply'), null];
+    if (!error) return result;
+    if (messageOf(error).startsWith('NOSCRIPT')) return this.run(redis, keys, args);
+    throw storeFault(error);
   }
 }

@@ -1,5 +1,6 @@
 // Messages become durable in Redis: all of a request or none, and small ones of different clients in one call. In the
 // same step the delivering side of this process claims as many as it would begin now.
+import type { ChainableCommander } from 'ioredis';
 import type { RedisClient } from '../base/redis.js';
 import type { MessageRecord } from '../message/envelope.js';
 import type { FreshMessage } from './fresh.js';
@@ -15,8 +16,8 @@ const ONCE_SECONDS = 86_400;
 export const UNFINISHED_SECONDS = 3600;
 /** From here on octets go in a command of their own: a script would copy them twice more. */
 const OWN_COMMAND_BYTES = 16_384;
-/** Small messages in one call. */
-const MOST_TOGETHER = 64;
+/** Messages in one call: small ones, and large ones, which hold up all others while they are written. */
+const MOST_TOGETHER = { small: 64, large: 16 };
 
 const put = new Script(PUT);
 
@@ -43,6 +44,7 @@ export interface Claimer {
 /** The way into one shard. */
 export class RedisPuts {
   readonly #small: Gathering<Finished, string>;
+  readonly #large: Gathering<Finished, string>;
 
   /** @param claimer undefined as long as this process does not deliver. */
   constructor(
@@ -51,51 +53,52 @@ export class RedisPuts {
     private readonly rounds: Rounds,
     private readonly claimer: () => Claimer | undefined,
   ) {
-    this.#small = new Gathering(rounds, MOST_TOGETHER, async (finished) => {
+    const run = async (finished: Finished[]): Promise<string[]> => {
       const answer = await this.#run(finished, finished[0]!.record.acceptedAt);
       return finished.map(() => answer);
-    });
+    };
+    this.#small = new Gathering(rounds, MOST_TOGETHER.small, run);
+    this.#large = new Gathering(rounds, MOST_TOGETHER.large, run);
   }
 
   /** @returns `once.answer`, or that of an earlier call with its key. @throws StoreUnavailable, StoreFull */
   put(finished: Finished[], now: number, once?: Once): Promise<string> {
     const [first, second] = finished;
-    const isSmall = first && !second && !first.appended && first.last.length < OWN_COMMAND_BYTES;
-    if (isSmall && !once) return this.#small.add(first);
-    return this.rounds.join(() =>
-      this.#run(
-        finished.map((message) => this.#sendAhead(message)),
-        now,
-        once,
-      ),
-    );
+    if (once || second || !first || first.appended) return this.rounds.join(() => this.#run(finished, now, once));
+    return (isLarge(first) ? this.#large : this.#small).add(first);
   }
 
   async #run(finished: Finished[], now: number, once?: Once): Promise<string> {
     const { ready, index, later, batches } = this.shard;
     const keys = finished.flatMap(({ record }) => [this.shard.message(record.id), this.shard.body(record.id)]);
-    const args = finished.flatMap((message) => argumentsOf(message, now));
+    const args = finished.flatMap((message) => argumentsOf(isLarge(message) ? ahead(message) : message, now));
     const shared = [ready, index, later, batches, this.shard.once(once?.key ?? '-')];
     const claimer = this.claimer();
     const claims = claimer ? finished.filter(() => claimer.expect()).length : 0;
     const head = [once?.answer ?? '', ONCE_SECONDS, now, claimer?.consumer ?? '', claims];
     let reply: string[] = [];
     try {
-      reply = (await put.run(this.redis, [...shared, ...keys], [...head, ...args])) as string[];
+      reply = (await this.#call(finished.filter(isLarge), [...shared, ...keys], [...head, ...args])) as string[];
       return reply[0]!;
     } finally {
       if (claimer) tell(claimer, claims, reply.slice(1), finished);
     }
   }
 
-  /** The octets of a large message go just ahead of the call. Should they be lost, the call finds them missing. */
-  #sendAhead(message: Finished): Finished {
-    const { record, last, appended } = message;
-    if (appended || last.length < OWN_COMMAND_BYTES) return message;
-    this.redis.set(this.shard.body(record.id), last, 'EX', UNFINISHED_SECONDS).catch(() => {});
-    return { ...message, last: EMPTY, appended: true };
+  /** The octets of large messages go ahead of the script, in one transaction with it: they are synced together. */
+  #call(large: Finished[], keys: string[], args: (string | number | Buffer)[]): Promise<unknown> {
+    if (large.length === 0) return put.run(this.redis, keys, args);
+    const queue = (transaction: ChainableCommander): void => {
+      // Should the script fail, nothing is left behind.
+      for (const { record, last } of large) transaction.set(this.shard.body(record.id), last, 'EX', UNFINISHED_SECONDS);
+    };
+    return put.runBehind(this.redis, queue, keys, args);
   }
 }
+
+const isLarge = ({ appended, last }: Finished): boolean => !appended && last.length >= OWN_COMMAND_BYTES;
+/** What is left for the script when the octets went ahead. */
+const ahead = (message: Finished): Finished => ({ ...message, last: EMPTY, appended: true });
 
 const EMPTY = Buffer.alloc(0);
 
