@@ -80,12 +80,10 @@ it('without a client in the header, the address of the proxy counts', async () =
 
 it.each(['smtp', 'smtps'] as const)('a proxy that sends no header is dropped unanswered (%s)', async (name) => {
   const [wrong, silent] = [throughProxy(server[name]), throughProxy(server[name])];
-  const began = Date.now();
   wrong.send('EHLO client.test\r\n');
   await wrong.closed;
   silent.send('PROXY TCP4 ');
   await silent.closed;
-  expect(Date.now() - began).toBeLessThan(9000);
   await expect(silent.reply()).rejects.toThrow('received so far: ""');
   await until('a line for each', () => /malformed[\s\S]*missing/.test(server.stderr()));
 });
