@@ -8,7 +8,7 @@ import { jsonSchemaTransform, serializerCompiler, type ZodTypeProvider } from 'f
 import type * as z from 'zod';
 import { readBodies } from './http-body.js';
 import { errorBody, HttpFault, mailErrorBody, statusText, type FieldError } from './http-error.js';
-import { listenFault } from './listen-fault.js';
+import { BACKLOG, listenFault } from './listen.js';
 import type { Log } from './log.js';
 import { StoreUnavailable } from './redis.js';
 
@@ -151,7 +151,7 @@ function patternOf(url: string): RegExp {
 /** @throws OperatorError that names the setting. @returns the port. */
 export async function openHttp(server: HttpServer, host: string, port: number): Promise<number> {
   try {
-    await server.listen({ host, port });
+    await server.listen({ host, port, backlog: BACKLOG });
   } catch (error) {
     throw listenFault(error, host, port, 'http.port');
   }

@@ -43,6 +43,9 @@ const EHLO = Buffer.from('EHLO load.test\r\n');
 const STARTTLS = Buffer.from('STARTTLS\r\n');
 const QUIT = Buffer.from('QUIT\r\n');
 
+/** Longer than a server under any load may take for a reply; without a bound, one lost connection would hang a whole run. */
+const NO_REPLY_MS = 60_000;
+
 export class LoadSession {
   #socket: Socket;
   #rest: Buffer | undefined;
@@ -110,6 +113,7 @@ export class LoadSession {
   async #encrypt(target: LoadTarget, secureContext: SecureContext): Promise<void> {
     const plain = this.#socket;
     plain.removeAllListeners('data');
+    plain.setTimeout(0); // What goes through TLS is no activity of the socket below it.
     const session = target.ticket;
     const secure = connectTls({ socket: plain, secureContext, session, rejectUnauthorized: false });
     if (target.reuseTickets) secure.on('session', (ticket) => (target.ticket = ticket));
@@ -125,6 +129,7 @@ export class LoadSession {
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', (error) => this.#end(error.message));
     socket.on('close', () => this.#end('connection closed'));
+    socket.setTimeout(NO_REPLY_MS, () => this.#waiter && this.#end(`no reply within ${NO_REPLY_MS / 1000} s`));
     return socket;
   }
 

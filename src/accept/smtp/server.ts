@@ -8,7 +8,7 @@ import { contextFor, type Contexts } from '../../base/certificate-set.js';
 import { messageOf } from '../../base/fault.js';
 import { pause } from '../../base/pause.js';
 import { clientNetworks, networkList } from '../../base/address.js';
-import { listenFault } from '../../base/listen-fault.js';
+import { BACKLOG, listenFault } from '../../base/listen.js';
 import { refuse, type Refusal } from '../../message/refusal.js';
 import { ConnectionCount, type ConnectionGate, type TooMany } from './connection-count.js';
 import type { SmtpDoor } from './door.js';
@@ -139,7 +139,7 @@ export class SmtpListener extends SMTPServer {
   async open(host: string, port: number, setting: string): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.server.once('error', reject);
-      this.server.listen({ host, port, backlog: 1024 }, () => resolve());
+      this.server.listen({ host, port, backlog: BACKLOG }, () => resolve());
     }).catch((error: unknown) => Promise.reject(listenFault(error, host, port, setting)));
     const { address, port: opened } = this.server.address() as AddressInfo;
     this.#local = { localAddress: address, localPort: opened };

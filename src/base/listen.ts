@@ -1,6 +1,13 @@
-// Why a listener could not be opened, in words that name the setting.
+// What listeners have in common: how many connections may wait for them, and why one could not be opened, in words that
+// name the setting.
 import { hostPort } from './address.js';
 import { codeOf, messageOf, OperatorError } from './fault.js';
+
+/**
+ * Connections that wait to be taken; the system cuts it to its own bound (Linux: net.core.somaxconn). Beyond it Linux drops
+ * the last packet of a handshake and, with SYN cookies, forgets the client, which then waits for a greeting for ever.
+ */
+export const BACKLOG = 65_535;
 
 const REASONS: Record<string, string> = {
   EADDRINUSE: 'the port is in use by another program',
