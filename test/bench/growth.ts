@@ -54,7 +54,7 @@ export async function benchGrowth(bench: Bench, print: (text: string) => void): 
   print('\ngrowth: postern-capture, 4 KB');
   await measure(subject, { ...kept, messages: 4000 }); // warm
   for (const size of CONNECTIONS)
-    await run('connections', size, { ...kept, connections: size, messages: Math.max(4000, 2 * size) });
+    await run('connections', size, { ...kept, connections: size, messages: Math.max(4000, 4 * size) });
   const redis = await redisOf(bench);
   await growKeys(redis, bench, run);
   await growQueue(redis, run);

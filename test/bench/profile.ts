@@ -2,13 +2,17 @@
 // spent in functions themselves; time charged to the code that asked for it (a write to a socket counts where Postern
 // or a package made it, not where Node did it); and that by package or folder. Idle time is left out.
 //   node --import tsx test/bench/profile.ts DIR
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { SourceMap, type SourceMapPayload } from 'node:module';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
+/** Where a function begins; numbers from 0. */
 interface Frame {
   functionName: string;
   url: string;
   lineNumber: number;
+  columnNumber: number;
 }
 
 interface Profile {
@@ -45,21 +49,37 @@ const isOfNode = ({ url }: Frame): boolean => url === '' || url.startsWith('node
 /** The innermost frame that is not Node's. */
 const asker = (stack: Frame[]): Frame => stack.find((frame) => !isOfNode(frame)) ?? stack[0]!;
 
-/** From the first node_modules or dist on. */
-function fileOf({ url }: Frame): string {
-  return url === '' ? '(native)' : url.replace(/^.*?\/(?=(?:node_modules|dist)\/)/, '').replace(/^file:\/\//, '');
+/** By URL of a bundle; undefined for what has none. */
+const maps = new Map<string, SourceMap | undefined>();
+
+function mapOf(url: string): SourceMap | undefined {
+  if (!maps.has(url)) {
+    const file = url.startsWith('file:') ? `${fileURLToPath(url)}.map` : '';
+    const exists = file !== '' && existsSync(file);
+    maps.set(url, exists ? new SourceMap(JSON.parse(readFileSync(file, 'utf8')) as SourceMapPayload) : undefined);
+  }
+  return maps.get(url);
+}
+
+/** Where it was written, from the first node_modules or src on. */
+function sourceOf({ url, lineNumber, columnNumber }: Frame): { file: string; line: number } {
+  if (url === '') return { file: '(native)', line: 0 };
+  const entry = mapOf(url)?.findEntry(lineNumber, columnNumber);
+  const { originalSource = url, originalLine = lineNumber } = entry && 'originalSource' in entry ? entry : {};
+  return { file: originalSource.replace(/^.*?(?=\b(?:node_modules|src)\/)/, ''), line: originalLine + 1 };
 }
 
 function functionOf(frame: Frame): string {
-  return `${frame.functionName || '(anonymous)'} ${fileOf(frame)}:${frame.lineNumber + 1}`;
+  const { file, line } = sourceOf(frame);
+  return `${frame.functionName || '(anonymous)'} ${file}:${line}`;
 }
 
 /** A package, a folder of ours, or Node. */
 function partOf(frame: Frame): string {
   if (frame.functionName === '(garbage collector)') return frame.functionName;
   if (isOfNode(frame)) return '(node)';
-  const file = fileOf(frame);
-  return /^(?:node_modules\/(?:@[^/]+\/)?[^/]+|dist\/[^/]+)/.exec(file)?.[0] ?? file;
+  const { file } = sourceOf(frame);
+  return /^(?:node_modules\/(?:@[^/]+\/)?[^/]+|src\/[^/]+)/.exec(file)?.[0] ?? file;
 }
 
 function printTop(title: string, times: Map<string, number>): void {
