@@ -11,14 +11,16 @@ import { loadPepper } from '../../src/keys/pepper.js';
 import { AuditLog } from '../../src/keys/audit.js';
 import { KeyEditor } from '../../src/keys/editor.js';
 import { RedisSpool } from '../../src/spool/redis-spool.js';
-import { cases, type BenchCase } from './cases.js';
-import { measure, type Sample } from './measure.js';
+import { cases } from './cases.js';
+import { measure, type Work } from './measure.js';
 import { memoryOf } from './memory.js';
 import { startCapturing } from './postern-subject.js';
 import type { Auth } from '../support/load-session.js';
+import { summarize, type Row } from './summary.js';
 import type { Bench } from './subject.js';
 
-export interface GrowthRow extends Sample {
+/** Medians of all rounds. */
+export interface GrowthRow extends Row {
   what: 'connections' | 'deferred messages' | 'keys';
   size: number;
   memoryBytes: number;
@@ -34,24 +36,22 @@ const DAY_MS = 86_400_000;
 const kept = cases[0]!;
 const perMessage = cases[1]!;
 
-export async function benchGrowth(bench: Bench, print: (text: string) => void): Promise<GrowthRow[]> {
+export async function benchGrowth(bench: Bench, rounds: number, print: (text: string) => void): Promise<GrowthRow[]> {
   process.env.POSTERN_SMTP_MAX_CONNECTIONS = '20000';
   process.env.POSTERN_SMTP_MAX_CONNECTIONS_PER_ADDRESS = '20000';
   process.env.POSTERN_REDIS_MAX_MEMORY_BYTES = String(8 * 2 ** 30);
   const subject = await startCapturing('growth', bench);
   const rows: GrowthRow[] = [];
-  const run = async (
-    what: GrowthRow['what'],
-    size: number,
-    work: BenchCase & { ratePerSecond?: number },
-    auth?: Auth[],
-  ) => {
-    const sample = await measure(auth ? { ...subject, auth } : subject, work);
-    const row = { what, size, ...sample, memoryBytes: memoryOf(subject.processes()).aloneBytes };
+  const run: Run = async (what, size, work, auth) => {
+    const samples = [];
+    for (let round = 0; round < rounds; round++)
+      samples.push(await measure(auth ? { ...subject, auth } : subject, work));
+    const medians = summarize(what, samples);
+    const row = { what, size, ...medians, memoryBytes: memoryOf(subject.processes()).aloneBytes };
     rows.push(row);
     print(lineOf(row));
   };
-  print('\ngrowth: postern-capture, 4 KB');
+  print(`\ngrowth: postern-capture, 4 KB; medians of ${rounds} rounds`);
   await measure(subject, { ...kept, messages: 4000 }); // warm
   for (const size of CONNECTIONS)
     await run('connections', size, { ...kept, connections: size, messages: Math.max(4000, 4 * size) });
@@ -62,12 +62,7 @@ export async function benchGrowth(bench: Bench, print: (text: string) => void): 
   return rows;
 }
 
-type Run = (
-  what: GrowthRow['what'],
-  size: number,
-  work: BenchCase & { ratePerSecond?: number },
-  auth?: Auth[],
-) => Promise<void>;
+type Run = (what: GrowthRow['what'], size: number, work: Work, auth?: Auth[]) => Promise<void>;
 
 /** Scheduled messages wait in the same place as deferred ones, until tomorrow. */
 async function growQueue(redis: RedisClient, run: Run): Promise<void> {
@@ -147,7 +142,7 @@ function lineOf({
   failures,
 }: GrowthRow): string {
   const { p50, p99, max } = latencyMs;
-  const failed = Object.keys(failures).length ? `, FAILURES ${JSON.stringify(failures)}` : '';
+  const failed = failures ? `, ${failures} FAILURES` : '';
   const rate = `${acceptedPerSecond.toFixed(0)}/s`;
   const cpu = `CPU ${cpuMsPerMessage.toFixed(3)} ms`;
   return `  ${size} ${what}: ${rate}, ${cpu}, p50 ${p50} p99 ${p99} max ${max} ms, ${(memoryBytes / 1e6).toFixed(0)} MB${failed}`;

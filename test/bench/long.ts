@@ -29,7 +29,7 @@ export async function benchLong(
     idleConnections: connections ? await benchIdleConnections(within('connections'), print) : undefined,
     sessions: sessions ? await benchSessions(within('sessions'), sessions, print) : undefined,
     bodies: bodies ? await benchBodies(within('bodies'), rounds, print) : undefined,
-    growth: growth ? await benchGrowth(within('growth'), print) : undefined,
+    growth: growth ? await benchGrowth(within('growth'), rounds, print) : undefined,
     soak: soakMinutes ? await benchSoak(await startSoaked(within('soak')), soakMinutes, print) : undefined,
   };
 }

@@ -41,7 +41,7 @@ export const usage = `npm run bench -- [options]
   --subject NAME     only this one (repeatable): bare, postern-accept, postern-capture, postern-relay,
                      postfix, haraka
   --latency          also the latency at half the peak rate, 4 KB on kept connections
-  --growth           in place of the cases: the cost by connections, waiting messages and keys (takes a quarter of an hour)
+  --growth           in place of the cases: the cost by connections, waiting messages and keys (takes ten minutes)
   --soak MINUTES     in place of the cases: memory under half the peak rate
   --http             in place of the cases: POST /v3/mail/send beside a bare fastify, and the longest stall of a worker
   --sessions N       in place of the cases: memory before and after N short sessions
