@@ -37,8 +37,19 @@ export interface ClientNetworks {
   network: string;
 }
 
+/** Asked for twice for each connection. */
+const known = new Map<string, ClientNetworks>();
+const MAX_KNOWN = 1000;
+
 /** @param text a client's address, or a network as this function gave it; what is neither counts as one client. */
-export function clientNetworks(text: string): ClientNetworks {
+export function clientNetworks(text: string): Readonly<ClientNetworks> {
+  const found = known.get(text) ?? networksOf(text);
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(text, found);
+  return found;
+}
+
+function networksOf(text: string): ClientNetworks {
   const bare = text.replace(/[/%].*$/s, '');
   if (!ipaddr.isValid(bare)) return { address: 'unknown', network: 'unknown' };
   const ip = ipaddr.process(bare);

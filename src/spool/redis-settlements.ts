@@ -19,6 +19,9 @@ export interface KeepSettings {
 /** In one call. A settlement may have a thousand recipients. */
 const MOST_TOGETHER = 16;
 
+/** So long a settlement waits for a message that comes in, to go with it: neither costs a sync of the disk of its own then. */
+const PATIENCE_MS = 5;
+
 const settle = new Script(SETTLE);
 
 interface Ended {
@@ -39,10 +42,11 @@ export class RedisSettlements {
     clock: Clock,
   ) {
     const bounds = [keepHours * 3_600_000, maxDone, maxCaptured, maxCapturedBytes];
-    this.#together = new Gathering(rounds, MOST_TOGETHER, async (ended) => {
+    const call = async (ended: Ended[]): Promise<(number | string)[]> => {
       const args = [prefix, consumer, clock.now(), ...bounds, ...ended.flatMap(argumentsOf)];
       return (await settle.run(redis, [ready], args)) as (number | string)[];
-    });
+    };
+    this.#together = new Gathering(rounds, MOST_TOGETHER, call, PATIENCE_MS);
   }
 
   /** @returns false when the lease was lost; then nothing was recorded. @throws StoreUnavailable */

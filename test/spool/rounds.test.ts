@@ -1,4 +1,5 @@
 import { Gathering, Rounds } from '../../src/spool/rounds.js';
+import { until } from '../support/until.js';
 
 /** A call that ends when the test says so, and remembers what it was given. */
 function heldCall() {
@@ -64,4 +65,35 @@ test('things of different kinds share a round', async () => {
   puts.ends[1]!.resolve();
   settlements.ends[0]!.resolve();
   expect(await all).toHaveLength(3);
+});
+
+describe('what has patience', () => {
+  const patient = (rounds: Rounds, call: (items: number[]) => Promise<string[]>, ms: number) =>
+    new Gathering(rounds, 10, call, ms);
+
+  test('waits for something that has none, and goes with it', async () => {
+    const [puts, settlements] = [heldCall(), heldCall()];
+    const rounds = new Rounds();
+    const all = [patient(rounds, settlements.call, 60_000).add(1)];
+    await turn();
+    expect(settlements.calls).toEqual([]);
+    all.push(new Gathering(rounds, 10, puts.call).add(2));
+    expect([settlements.calls, puts.calls]).toEqual([[[1]], [[2]]]);
+    [settlements, puts].forEach(({ ends }) => ends[0]!.resolve());
+    expect(await Promise.all(all)).toEqual(['done 1', 'done 2']);
+  });
+
+  test('also waits when a round has ended, and goes by itself when its time has come', async () => {
+    const [puts, settlements] = [heldCall(), heldCall()];
+    const rounds = new Rounds();
+    const settle = patient(rounds, settlements.call, 20);
+    const all = [new Gathering(rounds, 10, puts.call).add(1), settle.add(2), settle.add(3)];
+    puts.ends[0]!.resolve();
+    await turn();
+    expect(settlements.calls).toEqual([]);
+    await until('its time', () => settlements.calls.length === 1);
+    expect(settlements.calls).toEqual([[2, 3]]);
+    settlements.ends[0]!.resolve();
+    expect(await Promise.all(all)).toHaveLength(3);
+  });
 });

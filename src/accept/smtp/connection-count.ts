@@ -20,7 +20,10 @@ export interface CommonCount {
   report(changes: Changes): void;
 }
 
-const REPORT_MS = 20;
+/** How soon the parent hears of changes: from a process that is near the limits, and from one that is far from them. */
+const REPORT_MS = { near: 20, far: 250 };
+/** Part of what is free whose change is reported at once. */
+const AT_ONCE_SHARE = 1 / 4;
 
 export class ConnectionCount {
   #total = 0;
@@ -79,7 +82,10 @@ export class ConnectionGate {
   admit(address: string): TooMany | undefined | Promise<TooMany | undefined> {
     const { address: network } = clientNetworks(address);
     if (!this.common) return this.#count.admit(network, this.limits);
-    if (this.#count.admit(network, this.#free) === undefined) return this.#note(network, 1);
+    if (this.#count.admit(network, this.#free) === undefined) {
+      this.#note(network, 1, false);
+      return undefined;
+    }
     this.#report();
     return this.common.ask(network).then((verdict) => {
       if (!verdict) this.#count.move(network, 1);
@@ -89,14 +95,22 @@ export class ConnectionGate {
 
   leave(address: string): void {
     const { address: network } = clientNetworks(address);
+    const isNear = this.#isNear(network);
     this.#count.move(network, -1);
-    this.#note(network, -1);
+    this.#note(network, -1, isNear);
   }
 
-  #note(network: string, change: number): undefined {
+  #isNear(network: string): boolean {
+    const { maxConnections, maxConnectionsPerAddress } = this.#free;
+    return this.#count.total >= maxConnections || this.#count.of(network) >= maxConnectionsPerAddress;
+  }
+
+  #note(network: string, change: number, isNear: boolean): void {
     if (!this.common) return;
     this.#unreported.move(network, change);
-    this.#timer ??= setTimeout(() => this.#report(), REPORT_MS).unref();
+    const most = this.#free.maxConnectionsPerAddress * AT_ONCE_SHARE;
+    if (Math.abs(this.#unreported.of(network)) > most) return this.#report();
+    this.#timer ??= setTimeout(() => this.#report(), isNear ? REPORT_MS.near : REPORT_MS.far).unref();
   }
 
   #report(): void {
