@@ -31,9 +31,13 @@ export async function startRelaying(name: string, bench: Bench): Promise<Postern
   return start(name, bench, await Sink.start(bench.dir, bench.lifecycle));
 }
 
+/** For what accepting alone leaves in the queue when all cases are run. */
+const ALL_CASES_BYTES = 8 * 2 ** 30;
+
 /** Keeps what it accepts and does nothing more with it: what accepting alone costs. */
 export async function startAccepting(name: string, bench: Bench): Promise<PosternSubject> {
-  const subject = await start(name, bench, undefined, ['--role', 'accept']);
+  const settings = { POSTERN_REDIS_MAX_MEMORY_BYTES: String(ALL_CASES_BYTES) };
+  const subject = await start(name, bench, undefined, settings, ['--role', 'accept']);
   // Nobody takes anything out of its queue.
   return { ...subject, isIdle: () => Promise.resolve(true) };
 }
@@ -42,13 +46,14 @@ async function start(
   name: string,
   { lifecycle, dir, profileDir }: Bench,
   sink: Sink | undefined,
+  settings: NodeJS.ProcessEnv = {},
   options: string[] = [],
 ): Promise<PosternSubject> {
   mkdirSync(dir, { recursive: true });
   const dataDir = join(dir, 'data');
   const redisDir = join(dataDir, 'redis');
   lifecycle.defer(`the Redis of ${name}`, () => killLeftOver(redisDir));
-  const env = environment(dataDir, sink);
+  const env = { ...settings, ...environment(dataDir, sink) };
   // Workers are started with the same arguments of Node.
   const profiling = profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : [];
   const argv: [string, ...string[]] = [process.execPath, ...profiling, POSTERN, 'serve', '--json', ...options];

@@ -37,22 +37,26 @@ async function bench(options: BenchOptions, lifecycle: Lifecycle): Promise<boole
   lifecycle.defer('the temporary folder', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   const machine = describeMachine(dir);
   print(machineLine(machine));
-  if (isLong(options)) {
-    const figures = await benchLong(options, { lifecycle, dir, profileDir: options.profileDir }, print);
+  const save = (figures: object): void => {
     if (options.jsonFile) writeFileSync(options.jsonFile, `${JSON.stringify({ machine, ...figures }, null, 1)}\n`);
+  };
+  if (isLong(options)) {
+    save(await benchLong(options, { lifecycle, dir, profileDir: options.profileDir }, print));
     return true;
   }
   const subjects = await startAll(options, dir, lifecycle);
   const memory: MemoryReadings = { 'after the start': memoryOfAll(subjects) };
   if (options.idle) memory['idle, before any load'] = await idleMemoryOfAll(subjects);
   const results: CaseResult[] = [];
-  for (const work of options.cases) results.push(await runCase(work, subjects, options, print));
+  for (const work of options.cases) {
+    results.push(await runCase(work, subjects, options, print));
+    save({ results });
+  }
   memory['after the load'] = memoryOfAll(subjects);
   if (options.idle) memory['idle, after the load'] = await idleMemoryOfAll(subjects);
   printMemory(memory);
   const latency = options.latency ? await benchLatency(subjects, results, print) : undefined;
-  if (options.jsonFile)
-    writeFileSync(options.jsonFile, `${JSON.stringify({ machine, results, memory, latency }, null, 1)}\n`);
+  save({ results, memory, latency });
   return results.every(({ rows }) => rows.every(({ failures }) => failures === 0));
 }
 
