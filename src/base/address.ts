@@ -43,10 +43,12 @@ const MAX_KNOWN = 1000;
 
 /** @param text a client's address, or a network as this function gave it; what is neither counts as one client. */
 export function clientNetworks(text: string): Readonly<ClientNetworks> {
-  const found = known.get(text) ?? networksOf(text);
+  const found = known.get(text);
+  if (found) return found;
   if (known.size >= MAX_KNOWN) known.clear();
-  known.set(text, found);
-  return found;
+  const networks = networksOf(text);
+  known.set(text, networks);
+  return networks;
 }
 
 function networksOf(text: string): ClientNetworks {
